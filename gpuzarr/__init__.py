@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from gpuzarr import config as config
     from gpuzarr import dtype as dtype
     from gpuzarr import errors as errors
+    from gpuzarr import ome as ome
     from gpuzarr import storage as storage
+    from gpuzarr import tools as tools
     from gpuzarr import xarray as xarray
     from gpuzarr import zarr as zarr
     from gpuzarr.api.copying import copy, copy_all, copy_store
@@ -98,7 +100,17 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "read.cache": ("ChunkCache",),
     "stores.local.store": ("LocalStore",),
 }
-_SUBMODULES = ("codecs", "config", "dtype", "errors", "storage", "xarray", "zarr")  # the last two need these packages
+_SUBMODULES = (
+    "codecs",
+    "config",
+    "dtype",
+    "errors",
+    "ome",
+    "storage",
+    "tools",
+    "xarray",
+    "zarr",
+)  # the last two need these packages
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 _INSTEAD = {  # names of zarr-python that are not here, and what to use
     **dict.fromkeys(("DirectoryStore", "NestedDirectoryStore", "TempStore"), "give the path, or a gpuzarr.LocalStore"),

@@ -19,7 +19,7 @@ from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
-from gpuzarr.nodes import ahead, attributes, exports, for_dask, many, reading, refreshing, selections, writing
+from gpuzarr.nodes import ahead, attributes, exports, for_dask, many, reading, refreshing, selections, shares, writing
 from gpuzarr.nodes import info as about
 from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.config import ArrayConfig, config_of, with_config
@@ -367,7 +367,8 @@ class Array:
 
     set, writer, explain_write = writing.set, writing.writer, writing.explain_write
     write_elements, write_values = writing.write_elements, writing.write_values
-    resize, append, shard_slices = writing.resize, writing.append, writing.shard_slices
+    resize, append = writing.resize, writing.append
+    shard_slices, missing_shards = shares.shard_slices, shares.missing_shards
 
     def __setitem__(self, selection: Any, value: Any) -> None:
         self.basic[selection] = value

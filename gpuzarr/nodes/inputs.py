@@ -48,6 +48,14 @@ def as_value(
         raise ValueKindError(f"cannot write {_brief(value)} as {dtype} of shape {shape}: {error}") from error
 
 
+def on_device(value: Any, device: Device) -> Any:
+    """Take a value as an array of the device, with the dtype that it has: floats of a list."""
+    try:
+        return _array(value, np.dtype("float64"), device)
+    except (TypeError, ValueError, OverflowError, RuntimeError, BufferError, MemoryError) as error:
+        raise ValueKindError(f"{_brief(value)} is no array of numbers: {error}") from error
+
+
 def as_array(value: Any, dtype: np.dtype) -> np.ndarray:
     """Convert what has no shape, such as a list, to an array of NumPy, from which `as_value` makes one of this dtype.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 
 from gpuzarr.checks import number as checked
@@ -15,12 +15,14 @@ MAX_REGIONS = 1 << 17  # of one worker
 Shape = tuple[int, ...]
 
 
-def regions(plan: Layout, shape: Shape, rank: int, world_size: int) -> list[tuple[slice, ...]]:
-    """The regions of worker `rank`: runs of whole units along the last axis; all workers have about equally many."""
+def regions(axes: Sequence[Axis], rank: int, world_size: int) -> list[tuple[slice, ...]]:
+    """The regions of worker `rank`: runs of whole units along the last axis; all workers have about equally many.
+
+    `axes`: a grid whose chunks are the units.
+    """
     world_size = checked(world_size, "world_size", 1)
     rank = checked(rank, "rank", 0, world_size - 1)
-    outer = plan.outer
-    counts = outer.grid(0)
+    counts = tuple(axis.count for axis in axes)
     total = prod(counts)
     first, last = rank * total // world_size, (rank + 1) * total // world_size
     if not counts:
@@ -33,7 +35,7 @@ def regions(plan: Layout, shape: Shape, rank: int, world_size: int) -> list[tupl
         start, stop = max(first - line * row, 0), min(last - line * row, row)
         place = _coords(line, counts[:-1])
         spans = [(i, i + 1) for i in place] + [(start, stop)]
-        found.append(tuple(slice(*_edges(axis, a, b)) for axis, (a, b) in zip(outer.axes, spans, strict=True)))
+        found.append(tuple(slice(*_edges(axis, a, b)) for axis, (a, b) in zip(axes, spans, strict=True)))
     return found
 
 

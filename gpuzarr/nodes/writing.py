@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from gpuzarr.checks import flag
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import no_memory
@@ -127,7 +128,7 @@ def set(self: Writes, selection: Any, value: Any, *, stream: Any = None, memory_
     self.write_elements(select.basic(rest, self.shape), fields, value, limit, stream)
 
 
-def writer(self: Writes, max_inflight: str | int = "1GiB") -> Writer:
+def writer(self: Writes, max_inflight: str | int = "1GiB", *, resume: bool = False) -> Writer:
     """Make a writer, which encodes and stores values on another thread while the caller computes the next ones.
 
     Values are copied at once, so their memory may be used again. In the end the store holds what writing in the order
@@ -142,6 +143,10 @@ def writer(self: Writes, max_inflight: str | int = "1GiB") -> Writer:
         Bytes (an int, or a text such as "1GiB") of copies held at any time. A larger value is not copied: the call
         returns when it is written. The running write holds no more than this beside them, and no more than the
         `memory_limit` of the array.
+    resume
+        True: keep a journal in the store of the shards (chunks, where there are no shards) that are complete, so that
+        `missing_shards` tells what is left to do after an interruption. The journal is written every two seconds, by
+        `flush()` and at the end.
 
     Returns
     -------
@@ -166,6 +171,9 @@ def writer(self: Writes, max_inflight: str | int = "1GiB") -> Writer:
     >>> a[:, 0]
     array([0, 1, 2, 3])
     """
+    from gpuzarr.write.journal import Completed, Journal
+    from gpuzarr.write.merge import bounds_of
+    from gpuzarr.write.open_shards import OpenShards
     from gpuzarr.write.writer import Writer
 
     def accept(selection: Any, value: Any) -> tuple[Selection, Any]:
@@ -174,13 +182,19 @@ def writer(self: Writes, max_inflight: str | int = "1GiB") -> Writer:
 
     most = parse_bytes(max_inflight, "max_inflight")
     limit = most if self.options.memory_limit is None else min(most, self.options.memory_limit)
+    open_shards, completed = OpenShards(), None
+    if flag(resume, "resume"):
+        self.check_writable()
+        completed = Completed(Journal(self.store, self.path, self.layout), self.layout, open_shards)
 
-    def write(elements: Selection, values: Any, open_shards: OpenShards) -> None:
+    def write(elements: Selection, values: Any) -> None:
         self.write_values(elements, values, limit, open_shards)
+        if completed is not None and (bounds := bounds_of(elements)) is not None:
+            completed.wrote(bounds)
 
     in_flight = concurrency(self.store)
     together = 1 if self.layout.levels or in_flight < 2 else ROUNDS * in_flight
-    return Writer(accept, write, target_of(self).layout, most, self.device, together)
+    return Writer(accept, write, target_of(self).layout, most, self.device, together, completed or open_shards)
 
 
 def explain_write(self: Writes, selection: Any = ...) -> WriteExplanation:
@@ -339,36 +353,3 @@ def append(self: Writes, data: Any, axis: int = 0) -> tuple[int, ...]:
 
     self.check_writable()
     return appended(self, data, axis)
-
-
-def shard_slices(self: Writes, rank: int, world_size: int) -> list[tuple[slice, ...]]:
-    """List the regions that one of several workers should write, so that no two workers share a chunk or a shard.
-
-    Each region is a run of whole shards (chunks, if there are no shards) along the last axis. The regions of all
-    workers together are the array.
-
-    Parameters
-    ----------
-    rank
-        The number of this worker, from 0.
-    world_size
-        The number of workers.
-
-    Returns
-    -------
-    list of tuples of slices
-
-    Raises
-    ------
-    ArgumentError
-        There is no such worker.
-
-    Examples
-    --------
-    >>> a = gpuzarr.zeros((4, 6), chunks=(2, 3))
-    >>> a.shard_slices(rank=0, world_size=2)
-    [(slice(0, 2, None), slice(0, 6, None))]
-    """
-    from gpuzarr.nodes.regions import regions
-
-    return regions(self.layout, self.shape, rank, world_size)

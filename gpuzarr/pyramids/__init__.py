@@ -1,1 +1,1 @@
-"""Arrays in several resolutions: each level is made of the one before it."""
+"""Pyramids: images with all their resolutions, written in one pass, and their OME-Zarr metadata."""

@@ -20,9 +20,8 @@ from gpuzarr.indexing.flip import flipped
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis, RectilinearAxis
+from gpuzarr.write.coverage import Bounds, common, joined, volume
 from gpuzarr.write.thresholds import MAX_WAITING_REGIONS
-
-Bounds = tuple[tuple[int, int], ...]  # first element, and the one behind the last, of each axis
 
 
 @dataclass(frozen=True)
@@ -34,26 +33,19 @@ class Region:
 
     @property
     def size(self) -> int:
-        return prod(b - a for a, b in self.bounds)
+        return volume(self.bounds)
 
     @property
     def place(self) -> Outer:
         return Outer(tuple(range(a, b) for a, b in self.bounds))
 
     def overlaps(self, other: Region) -> bool:
-        pairs = zip(self.bounds, other.bounds, strict=True)
-        return all(a < d and c < b for (a, b), (c, d) in pairs)
+        return common(self.bounds, other.bounds) is not None
 
     def merged(self, other: Region) -> Region | None:
         """Both as one box; None where they do not lie side by side."""
-        differ = [i for i, (one, two) in enumerate(zip(self.bounds, other.bounds, strict=True)) if one != two]
-        if len(differ) != 1:
-            return None
-        i = differ[0]
-        first, last = sorted((self.bounds[i], other.bounds[i]))
-        if first[1] != last[0]:
-            return None
-        return Region((*self.bounds[:i], (first[0], last[1]), *self.bounds[i + 1 :]), self.pieces + other.pieces)
+        both = joined(self.bounds, other.bounds)
+        return None if both is None else Region(both, self.pieces + other.pieces)
 
     def values(self, empty: Callable[[tuple[int, ...]], Any]) -> Any:
         """The values of all the box; `empty(shape)` makes the memory."""

@@ -26,6 +26,9 @@ class OpenShards:
     def __len__(self) -> int:
         return len(self._open)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._open
+
     def make_way(self, plan: Plan) -> None:
         """Close the shards that the plan writes in another way, or of which an inner chunk comes again."""
         in_the_way: list[str] = []

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ClosedError
@@ -20,10 +20,23 @@ from gpuzarr.line import Line
 from gpuzarr.per_process import PROCESS
 from gpuzarr.tasks import Task
 from gpuzarr.write.merge import MergeBuffer, Region
-from gpuzarr.write.open_shards import OpenShards
 
 Accept = Callable[[Any, Any], tuple[Outer | Points, Any]]
-Write = Callable[[Outer | Points, Any, OpenShards], None]
+
+
+class Incomplete(Protocol):
+    """What a writer has begun that is not in the store: `OpenShards`, or that and more."""
+
+    def close(self) -> None:
+        """Complete it."""
+        ...
+
+    def abort(self) -> None:
+        """Leave nothing of it."""
+        ...
+
+
+Write = Callable[[Outer | Points, Any], None]
 
 
 class Writer:
@@ -31,18 +44,25 @@ class Writer:
 
     `accept(selection, value)` gives the elements selected, and an array of the device that broadcasts to them, or
     raises; `write` writes that. `together`: chunks that the store writes at once. Regions that wait for neighbours
-    are in `_merging`, shards that are not full in `_open_shards`. On a GPU a write runs on a stream of its own, behind
-    the copies and beside what the caller launches next.
+    are in `_merging`; `incomplete` is what `write` has begun, such as shards that are not full. On a GPU a write runs
+    on a stream of its own, behind the copies and beside what the caller launches next.
     """
 
     def __init__(
-        self, accept: Accept, write: Write, layout: Layout, max_bytes: int, device: Device, together: int = 1
+        self,
+        accept: Accept,
+        write: Write,
+        layout: Layout,
+        max_bytes: int,
+        device: Device,
+        together: int,
+        incomplete: Incomplete,
     ) -> None:
         self._accept, self._write, self._max_bytes, self._device = accept, write, max_bytes, device
-        self._merging, self._open_shards = MergeBuffer(layout, max_bytes // 4, device, together), OpenShards()
+        self._merging, self._incomplete = MergeBuffer(layout, max_bytes // 4, device, together), incomplete
         self._waiting: deque[tuple[Task, int]] = deque()
         self._line = Line()
-        self._storing = Storing(write, device, self._open_shards)
+        self._storing = Storing(write, device, self._incomplete)
         self._is_closed = False
         self._process = PROCESS.value
         self._finalizer = weakref.finalize(self, _dropped, self._storing, self._waiting, self._line, self._process)
@@ -103,7 +123,7 @@ class Writer:
             place, values = self._accept(selection, value)
         if values.nbytes > self._max_bytes:
             self._or_stop(self._wait)
-            self._write(place, values, self._open_shards)
+            self._or_stop(lambda: self._write(place, values))
             return
         while self._waiting and self._held + values.nbytes > self._max_bytes:
             self._or_stop(self._oldest)
@@ -117,7 +137,7 @@ class Writer:
 
     def _flush(self) -> None:
         self._wait()
-        self._open_shards.close()
+        self._incomplete.close()
 
     def _wait(self) -> None:
         """Wait until all values are given to the store or to open shards."""
@@ -160,7 +180,7 @@ class Writer:
             task.end()
         self._waiting.clear()
         self._merging.take()
-        self._open_shards.abort()
+        self._incomplete.abort()
         self._finalizer.detach()
 
     def _check_process(self) -> None:
@@ -175,7 +195,7 @@ class Storing:
 
     write: Write
     device: Device
-    open_shards: OpenShards
+    incomplete: Incomplete
     is_broken: bool = False
 
     def store(self, place: Any, values: Callable[[], Any]) -> None:
@@ -184,7 +204,7 @@ class Storing:
             return
         try:
             with self.device.after():
-                self.write(place, values(), self.open_shards)
+                self.write(place, values())
         except BaseException:
             self.is_broken = True
             raise
@@ -199,7 +219,7 @@ def _dropped(storing: Storing, waiting: deque[tuple[Task, int]], line: Line, pro
         return
     storing.is_broken = True  # what waits is not written
     if all(task.is_done for task, _ in waiting) or line.is_ended:
-        storing.open_shards.abort()
+        storing.incomplete.abort()
     else:
-        line.add(Task(storing.open_shards.abort))
+        line.add(Task(storing.incomplete.abort))
     warnings.warn("a writer was dropped that was not closed: not all that it was given is stored", ResourceWarning, 2)

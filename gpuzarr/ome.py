@@ -1,0 +1,206 @@
+"""OME-Zarr images: made, written with all their resolutions in one pass, and opened with their physical scales.
+
+Examples
+--------
+>>> values = np.random.default_rng(0).integers(0, 1000, (64, 300, 300), np.uint16)
+>>> image = gpuzarr.ome.create_image("a.zarr", values.shape, values.dtype, scale=(2, 0.5, 0.5), units="micrometer")
+>>> image.levels[0][:] = values
+>>> gpuzarr.ome.open_image("a.zarr").level(resolution=1.0).shape
+(64, 150, 150)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from gpuzarr.api.opening import open_group
+from gpuzarr.devices.contract import Device
+from gpuzarr.nodes.group import Group
+from gpuzarr.pyramids.create import create_image
+from gpuzarr.pyramids.image import Image
+from gpuzarr.pyramids.labels import Labels
+from gpuzarr.pyramids.metadata.model import Axis
+from gpuzarr.pyramids.opening import image_of
+from gpuzarr.pyramids.plates import Plate, Well, plate_of
+from gpuzarr.pyramids.series import images_of
+
+__all__ = [
+    "Axis",
+    "Image",
+    "Labels",
+    "Plate",
+    "Well",
+    "create_image",
+    "open_image",
+    "open_images",
+    "open_plate",
+    "write_image",
+    "write_labels",
+]
+Mode = Literal["r", "r+"]
+
+
+def open_image(
+    store: Any,
+    path: str = "",
+    *,
+    mode: Mode = "r",
+    multiscale: int | str = 0,
+    method: str | None = None,
+    background: int | float | None = None,
+    device: str | Device = "auto",
+    storage_options: dict[str, Any] | None = None,
+    **options: Any,
+) -> Image:
+    """Open an OME-Zarr image of version 0.1 to 0.6, by its metadata; no values are read.
+
+    Parameters
+    ----------
+    store, path, device, storage_options, **options
+        As for `gpuzarr.open_group`.
+    mode
+        "r" (default): read only. "r+": read and write; needed for `image.writer()` and for new labels.
+    multiscale
+        The number or the name of one of several images that share a group.
+    method, background
+        How levels are reduced when they are written again, where the metadata does not say it or names a method of
+        another library.
+
+    Returns
+    -------
+    Image
+
+    Raises
+    ------
+    NotFoundError
+        There is no group, or it is no image; the message says what it is.
+    MetadataError
+        The metadata is wrong, or an array that it names is not there; the message names the store, the group and the
+        member of the document.
+    UnsupportedError
+        The metadata is of a later version.
+    ArgumentError, StoreError, DeviceError
+        As for `gpuzarr.open`.
+
+    Examples
+    --------
+    >>> made = gpuzarr.ome.create_image("a.zarr", (3, 512, 512), "uint8", axes="cyx", scale=0.5, units="um", levels=3)
+    >>> image = gpuzarr.ome.open_image("a.zarr")
+    >>> image.axes, image.units, image.scales[2]
+    (('c', 'y', 'x'), (None, 'micrometer', 'micrometer'), (1.0, 2.0, 2.0))
+    """
+    group = _group(store, path, mode, device, storage_options, options)
+    return image_of(group, multiscale, method, background)
+
+
+def open_images(
+    store: Any,
+    path: str = "",
+    *,
+    mode: Mode = "r",
+    device: str | Device = "auto",
+    storage_options: dict[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, Image]:
+    """Open all images of a group that bioformats2raw wrote, by their paths; {"": image} for one image.
+
+    Parameters, errors: as for `open_image`.
+
+    Examples
+    --------
+    >>> root = gpuzarr.create_group("files.zarr", attributes={"ome": {"version": "0.5", "bioformats2raw.layout": 3}})
+    >>> for path in "01":
+    ...     made = gpuzarr.ome.create_image("files.zarr", (64, 64), "uint8", path=path)
+    >>> list(gpuzarr.ome.open_images("files.zarr"))
+    ['0', '1']
+    """
+    return images_of(_group(store, path, mode, device, storage_options, options))
+
+
+def open_plate(
+    store: Any,
+    path: str = "",
+    *,
+    mode: Mode = "r",
+    device: str | Device = "auto",
+    storage_options: dict[str, Any] | None = None,
+    **options: Any,
+) -> Plate:
+    """Open a plate of high-content screening; its wells and images are opened when they are asked for.
+
+    Parameters, errors: as for `open_image`.
+
+    Examples
+    --------
+    >>> layout = {"rows": [{"name": "A"}], "columns": [{"name": "1"}], "version": "0.4"}
+    >>> layout["wells"] = [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}]
+    >>> plate = gpuzarr.create_group("plate.zarr", zarr_format=2, attributes={"plate": layout})
+    >>> well = plate.create_group("A/1", attributes={"well": {"images": [{"path": "0"}], "version": "0.4"}})
+    >>> made = gpuzarr.ome.create_image("plate.zarr", (64, 64), "uint8", path="A/1/0", version="0.4")
+    >>> gpuzarr.ome.open_plate("plate.zarr")["A/1"].image(0).shape
+    (64, 64)
+    """
+    return plate_of(_group(store, path, mode, device, storage_options, options))
+
+
+def _group(store: Any, path: str, mode: Mode, device: Any, storage_options: Any, options: dict[str, Any]) -> Group:
+    return open_group(store, path, mode=mode, device=device, storage_options=storage_options, **options)
+
+
+def write_image(store: Any, source: Any, *, progress: Any = False, **options: Any) -> Image:
+    """Make an image of values that are there, with all its levels, in one pass and in bounded memory.
+
+    Parameters
+    ----------
+    store
+        As for `create_image`.
+    source
+        The values: an array of NumPy, CuPy or dask, or one of this library, of any size.
+    progress
+        True: show a bar. A function is called as progress(done, total).
+    **options
+        As for `create_image`; shape and dtype are those of the source.
+
+    Returns
+    -------
+    Image
+
+    Examples
+    --------
+    >>> image = gpuzarr.ome.write_image({}, np.full((256, 256), 7, np.uint8), chunks=64)
+    >>> image.levels[2][0, :3]
+    array([7, 7, 7], dtype=uint8)
+    """
+    from gpuzarr.pyramids.writing import write_all
+
+    image = create_image(store, source.shape, source.dtype, **options)
+    write_all(image, source, progress=progress)
+    return image
+
+
+def write_labels(image: Image, source: Any, name: str, *, progress: Any = False, **options: Any) -> Image:
+    """Make a label image within an image, of values that are there, with all its levels.
+
+    Parameters
+    ----------
+    image
+        The image that they are labels of; opened for writing, or just made.
+    source, progress
+        As for `write_image`; of integers.
+    name
+        The name of the labels.
+    **options
+        As for `create_image`: `colors`, `properties`, `background`, `chunks`, ...
+
+    Returns
+    -------
+    Image
+
+    Examples
+    --------
+    >>> image = gpuzarr.ome.create_image({}, (256, 256), "uint8", levels=2)
+    >>> cells = gpuzarr.ome.write_labels(image, np.full((256, 256), 3, np.uint32), "cells", colors={3: "#00ff00"})
+    >>> image.labels["cells"].levels[1][0, 0]
+    np.uint32(3)
+    """
+    return write_image(None, source, progress=progress, labels_of=image, name=name, **options)

@@ -1,0 +1,117 @@
+"""Which part of an image each of several workers writes, and what of it is not written yet.
+
+A unit is a box of level 0 that holds whole shards of the finest levels, and whole windows of all levels. So what a
+worker writes of its units never needs what another one writes. The coarsest levels have few shards; where there are
+fewer than workers, several write parts of the same one, which locks or conditional puts of the store guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import lcm, prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.checks import number
+from gpuzarr.errors import ArgumentError, MetadataError, NoMemoryError
+from gpuzarr.metadata import RegularAxis
+from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.missing import as_bounds, as_slices, done_shards
+from gpuzarr.nodes.regions import MAX_REGIONS, regions
+from gpuzarr.stores.guards import guard
+from gpuzarr.write.coverage import Bounds, common, joined
+from gpuzarr.write.objects import bounds_of_object, objects_of
+
+Shape = tuple[int, ...]
+
+
+def shard_slices(image: Any, rank: int, world_size: int) -> list[tuple[slice, ...]]:
+    """The regions of level 0 that worker `rank` writes; see `Image.shard_slices`."""
+    world_size = number(world_size, "world_size", 1)
+    levels, factors = image.levels, writable_factors(image)
+    unit, whole = _unit(levels, factors, world_size)
+    grid = [RegularAxis(length, n) for length, n in zip(levels[0].shape, unit, strict=True)]
+    found = regions(grid, rank, world_size)
+    if world_size > 1:
+        _check_guarded(levels, factors, whole, [as_bounds(region) for region in found])
+    return found
+
+
+def missing(image: Any, rank: int = 0, world_size: int = 1) -> list[tuple[slice, ...]]:
+    """The regions of level 0 that were not written, of worker `rank`; see `Image.missing`."""
+    owned = [as_bounds(region) for region in shard_slices(image, rank, world_size)]
+    return [as_slices(box) for box in missing_boxes(image.levels[0], owned)]
+
+
+def missing_boxes(level: Array, owned: Sequence[Bounds]) -> list[Bounds]:
+    """Boxes of the shards that are not done within some boxes; neighbours along the last axis are one."""
+    left = np.argwhere(~done_shards(level))
+    if len(left) > MAX_REGIONS:
+        raise NoMemoryError(f"{len(left)} missing shards of {level!r} are too many for a list")
+    found: list[Bounds] = []
+    for coords in left.tolist():
+        box = bounds_of_object(level.layout, tuple(coords))
+        for region in owned:
+            if (shared := common(box, region)) is None:
+                continue
+            both = joined(found[-1], shared) if found else None
+            found[-1:] = [both] if both else [*found[-1:], shared]
+    return found
+
+
+def scales(factors: Sequence[Shape], ndim: int) -> list[Shape]:
+    """Elements of level 0 that an element of each level is made of, along each axis."""
+    found = [(1,) * ndim]
+    for window in factors:
+        found.append(tuple(a * b for a, b in zip(found[-1], window, strict=True)))
+    return found
+
+
+def of_level(bounds: Bounds, scale: Shape, shape: Shape) -> Bounds:
+    """The box of a level that a box of level 0 becomes, at most as large as the level."""
+    spans = zip(bounds, scale, shape, strict=True)
+    return tuple((a // f, min(-(-b // f), n)) for (a, b), f, n in spans)
+
+
+def writable_factors(image: Any) -> tuple[Shape, ...]:
+    """The shape of the windows of each level but the coarsest. MetadataError for an image that has none."""
+    levels, factors = image.levels, image.factors
+    if factors is None or len(factors) != len(levels) - 1:
+        raise MetadataError(f"{image!r} cannot be written by a writer: no level is the one before, reduced by integers")
+    for level in levels:
+        if not level.metadata.regular:
+            raise MetadataError(f"{level!r} has chunks of different shapes: a writer of images needs regular ones")
+    return tuple(factors)
+
+
+def _unit(levels: Sequence[Array], factors: Sequence[Shape], world_size: int) -> tuple[Shape, int]:
+    """The shape of a unit, and the number of levels of which it holds whole shards."""
+    scale = scales(factors, levels[0].ndim)
+    for whole in range(len(levels), 0, -1):
+        unit = scale[-1]
+        for level, step in zip(levels[:whole], scale[:whole], strict=True):
+            shard = [n * f for n, f in zip(level.layout.outer.first_chunk_shape, step, strict=True)]
+            unit = tuple(map(lcm, unit, shard))
+        if prod(-(-length // n) for length, n in zip(levels[0].shape, unit, strict=True)) >= world_size:
+            break
+    return unit, whole
+
+
+def _check_guarded(levels: Sequence[Array], factors: Sequence[Shape], whole: int, owned: Sequence[Bounds]) -> None:
+    """ArgumentError where this worker would change parts of a shard that others change, and nothing guards it."""
+    scale = scales(factors, levels[0].ndim)
+    for i in range(whole, len(levels)):
+        level = levels[i]
+        is_safe = level.writable is None or level.writable.safe
+        if is_safe and guard(level.store) != "threads":
+            continue
+        for region in owned:
+            for coords, _, is_whole in objects_of(level.layout, of_level(region, scale[i], level.shape)):
+                if not is_whole:
+                    key = level.layout.outer.key(coords)
+                    raise ArgumentError(
+                        f"{key!r} of {level.store!r}, a block of level {i}, would be shared by several workers, and "
+                        "nothing keeps them from losing each other's parts of it: use fewer workers, smaller chunks or "
+                        "fewer levels, or a store with locks or conditional puts"
+                    )
