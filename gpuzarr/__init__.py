@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gpuzarr import errors as errors
     from gpuzarr import ome as ome
     from gpuzarr import storage as storage
+    from gpuzarr import tools as tools
     from gpuzarr import xarray as xarray
     from gpuzarr import zarr as zarr
     from gpuzarr.api.copying import copy, copy_all, copy_store
@@ -106,6 +107,7 @@ _SUBMODULES = (
     "errors",
     "ome",
     "storage",
+    "tools",
     "xarray",
     "zarr",
 )  # the last two need these packages

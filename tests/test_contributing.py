@@ -148,6 +148,6 @@ def test_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr(cli, "COMMANDS", (*cli.COMMANDS, module("ratio", code("command"), monkeypatch)))
     gpuzarr.save(tmp_path / "a", np.zeros((500, 500)) + 1)
     assert cli.main(["ratio", str(tmp_path / "a")]) == 0
-    assert float(capsys.readouterr().out) > 100
+    assert float(capsys.readouterr().out.removeprefix("ratio  ")) > 100
     assert cli.main(["ratio", str(tmp_path / "none")]) == 1
     assert capsys.readouterr().err.startswith("gpuzarr: no Zarr array or group")

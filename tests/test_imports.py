@@ -20,6 +20,7 @@ PACKAGES = {"cupy", "kvikio", "numcodecs", "ml_dtypes", "cramjam", "isal", "goog
 ONLY_TO_WRITE = ("gpuzarr.write", "gpuzarr.creation", "gpuzarr.nodes.create", "gpuzarr.nodes.resize")
 ONLY_ON_A_GPU = ("gpuzarr.gpu.", "gpuzarr.devices.cuda.device", "gpuzarr.devices.nvcomp.", "nvidia", "cupy", "kvikio")
 ONLY_WHEN_ASKED = ("gpuzarr.read.explain", "gpuzarr.cli", "gpuzarr.api.creating", "gpuzarr.api.saving", "argparse")
+SUBMODULES = ("codecs", "config", "dtype", "errors", "ome", "storage", "tools", "xarray", "zarr")
 AT_ONCE = """
 import threading, gpuzarr
 found, start = [], threading.Barrier(8)
@@ -87,16 +88,14 @@ def test_names_of_zarr_python_that_are_not_there(name: str) -> None:
 
 def test_completion_shows_public_names_only() -> None:
     names = [name for name in dir(gpuzarr) if not name.startswith("__")]
-    assert names == sorted([*gpuzarr.__all__, "codecs", "config", "dtype", "errors", "storage", "xarray", "zarr"])
+    assert names == sorted([*gpuzarr.__all__, *SUBMODULES])
 
 
 def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse(Path(gpuzarr.__file__).read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
     names = [alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
-    assert sorted(names) == sorted(
-        [*gpuzarr.__all__, "codecs", "config", "dtype", "errors", "storage", "xarray", "zarr"]
-    )
+    assert sorted(names) == sorted([*gpuzarr.__all__, *SUBMODULES])
     assert (Path(gpuzarr.__file__).parent / "py.typed").is_file()
 
 

@@ -1,6 +1,12 @@
-"""`gpuzarr info PATH [--json] [--storage-option KEY=VALUE]`: list the nodes of a store, and how they are stored.
+"""List the nodes of a store, and how they are stored.
 
-For each array it says whether a GPU decodes it. PATH may be a URL.
+For each array it says whether a GPU decodes it; of OME-Zarr, the levels of images with the sizes of their samples,
+labels, plates and wells. PATH may be a URL.
+
+Examples:
+
+    gpuzarr info data.zarr
+    gpuzarr info s3://bucket/data.zarr --storage-option skip_signature=true --json
 """
 
 from __future__ import annotations
@@ -13,19 +19,22 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import gpuzarr
+from gpuzarr.cli.info_ome import ome_lines
+from gpuzarr.cli.output import add_output, printable
 from gpuzarr.cli.places import add_place, storage_options
 from gpuzarr.errors import GpuZarrError, NotFoundError, StoreError
 from gpuzarr.nodes.info import Stored
 from gpuzarr.nodes.misplaced import problem
 from gpuzarr.read.explain import gpu_decode
 from gpuzarr.stores.finding.urls import shown
+from gpuzarr.tools.show_ome import ome_facts
 
 
 def add(commands: Any) -> None:
     """Declare the arguments."""
     parser = commands.add_parser("info", help="the tree of a store, and how its arrays are stored", description=__doc__)
     add_place(parser)
-    parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -36,7 +45,8 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps({"path": shown(options.path), "nodes": nodes}, indent=1, allow_nan=False))
     else:
-        print("\n".join(details(nodes[0]) if nodes[0]["kind"] == "array" else tree(nodes)))
+        lines = details(nodes[0]) if nodes[0]["kind"] == "array" else tree(nodes)
+        print("\n".join(map(printable, lines)))
 
 
 # facts about nodes, as JSON
@@ -85,7 +95,7 @@ def describe(node: gpuzarr.Array | gpuzarr.Group) -> dict[str, Any]:
     common = {"path": node.name, "zarr_format": node.zarr_format, "format": node.metadata.foreign or of_zarr}
     common |= {"attributes": plain(node.attrs.asdict())}
     if isinstance(node, gpuzarr.Group):
-        return {"kind": "group", **common}
+        return {"kind": "group", **common, "ome": ome_facts(node)}
     verdict, why = gpu_decode(node.layout)
     stored = stored_of(node)
     return {
@@ -160,11 +170,17 @@ def details(node: dict[str, Any]) -> list[str]:
 
 def tree(nodes: list[dict[str, Any]]) -> list[str]:
     """A group and all nodes below it, a line for each."""
-    lines = [f"/ group, {nodes[0]['format']}"]
+    lines = [f"/ group, {nodes[0]['format']}", *ome(nodes[0], 2)]
     for node in nodes[1:]:
         *parents, name = node["path"].strip("/").split("/")
         lines.append("  " * (len(parents) + 1) + name + line(node))
+        lines += ome(node, len(parents) + 3)
     return lines
+
+
+def ome(node: dict[str, Any], depth: int) -> list[str]:
+    """What a node says of images, plates and wells of OME-Zarr."""
+    return ["  " * depth + text for text in ome_lines(node["ome"])] if node.get("ome") else []
 
 
 def line(node: dict[str, Any]) -> str:

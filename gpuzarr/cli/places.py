@@ -12,6 +12,11 @@ HELP = "an array, a group or a store: a path, a URL, or a pipeline such as s3://
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Declare PATH and `--storage-option`."""
     parser.add_argument("path", metavar="PATH", help=HELP)
+    add_storage_options(parser)
+
+
+def add_storage_options(parser: argparse.ArgumentParser) -> None:
+    """Declare `--storage-option`."""
     parser.add_argument(
         "--storage-option",
         metavar="KEY=VALUE",
@@ -27,6 +32,12 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 def storage_options(options: argparse.Namespace) -> dict[str, Any] | None:
     """The options that were given; None where there are none."""
     return dict(options.storage_options) or None
+
+
+def options_of(options: argparse.Namespace, place: str) -> dict[str, Any] | None:
+    """The options that were given, for one of several places: None for one on this machine, which takes none."""
+    is_here = "://" not in place or place.startswith(("file://", "memory://"))
+    return None if is_here else storage_options(options)
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -1,6 +1,11 @@
-"""`gpuzarr stats PATH [--axis AXIS] [--quantile Q] [--json]`: mean, standard deviation, min, max, quantiles and counts.
+"""Mean, standard deviation, min, max, quantiles, counts and histogram of an array.
 
 Each chunk is read once; the array may be larger than memory. PATH may be a URL.
+
+Examples:
+
+    gpuzarr stats data.zarr/image --quantile 0.5 --quantile 0.99
+    gpuzarr stats data.zarr/image --axis 1 --axis 2 --json
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ import math
 from typing import Any
 
 import gpuzarr
+from gpuzarr.cli.output import add_output, wants_progress
 from gpuzarr.cli.places import add_place, storage_options
 
 
@@ -29,8 +35,7 @@ def add(commands: Any) -> None:
     help_ = "the first and the last edge of the histogram; by default the least and the greatest element"
     parser.add_argument("--range", metavar=("FIRST", "LAST"), nargs=2, type=float, help=help_)
     parser.add_argument("--fill-to-nan", action="store_true", help="leave out elements that equal the fill value")
-    parser.add_argument("--progress", action="store_true", help="show a progress bar on stderr")
-    parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
+    add_output(parser, progress=True)
     parser.set_defaults(run=run)
 
 
@@ -44,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
         range=options.range,
         quantiles=options.quantile,
         fill_to_nan=options.fill_to_nan or None,
-        progress=options.progress,
+        progress=wants_progress(options),
     )
     print(json.dumps(_finite(found.asdict()), allow_nan=False) if options.json else found)
 

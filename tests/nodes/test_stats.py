@@ -370,6 +370,7 @@ def test_a_progress_bar_is_shown_on_request(capsys, monkeypatch, tmp_path):
     a = filled("cpu", np.arange(1000.0), 100)
     gpuzarr.stats(a)
     assert not capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     gpuzarr.stats(a, progress=True)
     assert "1000 of 1000 elements" in capsys.readouterr().err
     shown = []
@@ -443,9 +444,10 @@ def test_as_text_and_dict():
     assert gpuzarr.stats(gpuzarr.ones(3)).normalize == (1, 1)
 
 
-def test_command(capsys, tmp_path: Path):
+def test_command(capsys, monkeypatch, tmp_path: Path):
     from gpuzarr.cli import main
 
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     gpuzarr.save(str(tmp_path / "a.zarr"), np.arange(6, dtype="i2").reshape(2, 3))
     assert main(["stats", str(tmp_path / "a.zarr")]) == 0
     assert "2.5" in capsys.readouterr().out
