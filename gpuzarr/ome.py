@@ -3,8 +3,7 @@
 Examples
 --------
 >>> values = np.random.default_rng(0).integers(0, 1000, (64, 300, 300), np.uint16)
->>> image = gpuzarr.ome.create_image("a.zarr", values.shape, values.dtype, scale=(2, 0.5, 0.5), units="micrometer")
->>> image.levels[0][:] = values
+>>> image = gpuzarr.ome.write_image("a.zarr", values, scale=(2, 0.5, 0.5), units="micrometer")
 >>> gpuzarr.ome.open_image("a.zarr").level(resolution=1.0).shape
 (64, 150, 150)
 """
@@ -15,7 +14,10 @@ from typing import Any, Literal
 
 from gpuzarr.api.opening import open_group
 from gpuzarr.devices.contract import Device
+from gpuzarr.nodes.create import with_dtype
 from gpuzarr.nodes.group import Group
+from gpuzarr.nodes.keywords import own
+from gpuzarr.pyramids.arrays import downsampled
 from gpuzarr.pyramids.create import create_image
 from gpuzarr.pyramids.image import Image
 from gpuzarr.pyramids.labels import Labels
@@ -31,6 +33,7 @@ __all__ = [
     "Plate",
     "Well",
     "create_image",
+    "downsample",
     "open_image",
     "open_images",
     "open_plate",
@@ -147,7 +150,17 @@ def _group(store: Any, path: str, mode: Mode, device: Any, storage_options: Any,
     return open_group(store, path, mode=mode, device=device, storage_options=storage_options, **options)
 
 
-def write_image(store: Any, source: Any, *, progress: Any = False, **options: Any) -> Image:
+def write_image(
+    store: Any,
+    source: Any,
+    *,
+    progress: Any = False,
+    resume: bool = False,
+    rank: int = 0,
+    world_size: int = 1,
+    max_inflight: int | str = "1GiB",
+    **options: Any,
+) -> Image:
     """Make an image of values that are there, with all its levels, in one pass and in bounded memory.
 
     Parameters
@@ -156,14 +169,21 @@ def write_image(store: Any, source: Any, *, progress: Any = False, **options: An
         As for `create_image`.
     source
         The values: an array of NumPy, CuPy or dask, or one of this library, of any size.
-    progress
-        True: show a bar. A function is called as progress(done, total).
+    progress, resume, rank, world_size, max_inflight
+        As for `Image.writer`.
     **options
         As for `create_image`; shape and dtype are those of the source.
 
     Returns
     -------
     Image
+
+    Raises
+    ------
+    ArgumentError, ExistsError, MetadataError, StoreError, DeviceError
+        As for `create_image`.
+    ValueKindError
+        The source is no array of numbers.
 
     Examples
     --------
@@ -173,28 +193,36 @@ def write_image(store: Any, source: Any, *, progress: Any = False, **options: An
     """
     from gpuzarr.pyramids.writing import write_all
 
-    image = create_image(store, source.shape, source.dtype, **options)
-    write_all(image, source, progress=progress)
+    found = with_dtype(source)
+    own("write_image", options, shape="it is that of the source", dtype="it is that of the source")
+    image = create_image(store, tuple(found.shape), found.dtype, **options)
+    how: dict[str, Any] = {"resume": resume, "rank": rank, "world_size": world_size, "max_inflight": max_inflight}
+    write_all(image, found, progress=progress, **how)
     return image
 
 
-def write_labels(image: Image, source: Any, name: str, *, progress: Any = False, **options: Any) -> Image:
+def write_labels(image: Image, source: Any, name: str, **options: Any) -> Image:
     """Make a label image within an image, of values that are there, with all its levels.
 
     Parameters
     ----------
     image
         The image that they are labels of; opened for writing, or just made.
-    source, progress
-        As for `write_image`; of integers.
+    source
+        As for `write_image`; of integers, and of the shape of the image, or of that without its channels.
     name
         The name of the labels.
     **options
-        As for `create_image`: `colors`, `properties`, `background`, `chunks`, ...
+        As for `write_image` and `create_image`: `progress`, `colors`, `properties`, `background`, `chunks`, ...
 
     Returns
     -------
     Image
+
+    Raises
+    ------
+    ArgumentError, ExistsError, MetadataError, ReadOnlyError, StoreError, ValueKindError
+        As for `write_image`.
 
     Examples
     --------
@@ -203,4 +231,48 @@ def write_labels(image: Image, source: Any, name: str, *, progress: Any = False,
     >>> image.labels["cells"].levels[1][0, 0]
     np.uint32(3)
     """
-    return write_image(None, source, progress=progress, labels_of=image, name=name, **options)
+    return write_image(None, source, labels_of=image, name=name, **options)
+
+
+def downsample(values: Any, factors: Any, method: str = "mean", *, background: int | float | None = None) -> Any:
+    """Make an array smaller: one element of each window. Levels of images are made by this.
+
+    Windows begin at multiples of the factors; those at the end of an axis have what is left. The same values have the
+    same results, bit by bit, on a CPU and on a GPU; and they are those of `tensorstore.downsample`.
+
+    Parameters
+    ----------
+    values
+        An array of NumPy or CuPy, or a stored one, which is read as a whole.
+    factors
+        The length of a window along each axis; an integer counts for all of them.
+    method
+        - "mean": integers are rounded to the nearest one, and to the even one of two as near (2 and 3 are 2, 3 and 4
+          are 4), without overflow. Floats are added in C order, float16 and bfloat16 as float32, and then divided.
+        - "mode": the most frequent element; of several the least.
+        - "nearest": the first element of the window.
+        - "max", "min": the greatest, the least element.
+        - "median": the element in the middle; the lesser of two.
+
+        A NaN makes a mean NaN. The others count it only where a window has nothing else.
+    background
+        For "mode": a value that wins only where the window has no other.
+
+    Returns
+    -------
+    ndarray
+        A new array of the same dtype, on the device of the values; each axis has length / factor elements, rounded up.
+
+    Raises
+    ------
+    ArgumentError
+        Factors, method or background make no sense, or the method does not take this dtype.
+
+    Examples
+    --------
+    >>> gpuzarr.ome.downsample(np.array([[1, 2, 7], [2, 4, 8]], np.uint8), 2)
+    array([[2, 8]], dtype=uint8)
+    >>> gpuzarr.ome.downsample(np.array([0, 0, 0, 5, 0, 0]), 4, "mode", background=0)
+    array([5, 0])
+    """
+    return downsampled(values, factors, method, background)

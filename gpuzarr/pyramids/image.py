@@ -12,6 +12,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
+from gpuzarr.pyramids import image_writing
 from gpuzarr.pyramids.axes import vector
 from gpuzarr.pyramids.levels import TOLERANCE, Factors, found_factors
 from gpuzarr.pyramids.metadata.model import ImageMetadata, Multiscale, Vector
@@ -221,20 +222,4 @@ class Image:
 
     # writing
 
-    def writer(self, **options: Any) -> Any:
-        """Open a writer, which writes all levels in one pass; `options` are those of `gpuzarr.ome.open_writer`."""
-        from gpuzarr.pyramids.writer import open_writer
-
-        return open_writer(self, **options)
-
-    def missing(self, rank: int = 0, world_size: int = 1) -> Any:
-        """The regions of level 0 that were not written, of those of one of several processes."""
-        from gpuzarr.pyramids.ownership import missing
-
-        return missing(self, rank, world_size)
-
-    def shard_slices(self, rank: int, world_size: int) -> Any:
-        """The regions of level 0 that one of several processes writes: no other one writes a shard of them."""
-        from gpuzarr.pyramids.ownership import shard_slices
-
-        return shard_slices(self, rank, world_size)
+    writer, missing, shard_slices = image_writing.writer, image_writing.missing, image_writing.shard_slices

@@ -15,10 +15,10 @@ import numpy as np
 from gpuzarr.checks import one_of, shown
 from gpuzarr.creation import dtype_of
 from gpuzarr.errors import ArgumentError
+from gpuzarr.pyramids.downsample import METHODS
 from gpuzarr.pyramids.levels import Factors
 from gpuzarr.pyramids.metadata.model import ImageMetadata, Multiscale
 
-METHODS = ("mean", "mode", "nearest", "max", "min", "median")
 FUNCTION = "gpuzarr.ome.downsample"
 NAMES = {  # of the same methods in other libraries: ome-zarr, ngff-zarr, tensorstore, GDAL
     **dict.fromkeys(("local_mean", "itkwasm_bin_shrink", "itk_bin_shrink", "average", "box"), "mean"),
