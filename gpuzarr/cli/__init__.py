@@ -17,11 +17,11 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from gpuzarr.cli import bench, diff, info, show, stats
+from gpuzarr.cli import bench, check, codecs, copy, diff, doctor, info, show, stats
 from gpuzarr.cli.output import printable
 from gpuzarr.errors import GpuZarrError
 
-COMMANDS = (info, show, stats, diff, bench)
+COMMANDS = (info, show, stats, copy, check, diff, bench, codecs, doctor)
 DESCRIPTION = "Look into Zarr stores and work on them, with a GPU where there is one, else on the CPU."
 EPILOG = "`gpuzarr COMMAND --help` explains a command, with examples."
 INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT

@@ -132,6 +132,30 @@ def changed_all(store: Store, paths: Sequence[str]) -> None:
     _renew(store, paths)
 
 
+def outdated(store: Store, path: str, zarr_format: int) -> list[str] | None:
+    """The paths below a group of nodes that its summary has otherwise than their documents say; None: it has none.
+
+    MetadataError if the document that has the summary is none of JSON.
+    """
+    before = _split(files.read(store, path, _name(zarr_format)) or {}, zarr_format)
+    if before is None:
+        return None
+    after = dict(_walk(store, path, "", zarr_format))
+    return [each for each in sorted({*before, *after}) if _said(before.get(each)) != _said(after.get(each))]
+
+
+def _said(documents: Documents | None) -> Any:
+    """What documents of a node say: without members that say nothing, which some write, and without summaries."""
+    if documents is None:
+        return None
+    found: Documents = {}
+    for name, document in documents.items():
+        members = document.items() if isinstance(document, dict) else [("", document)]
+        said = {key: value for key, value in members if key != FIELD and value not in ({}, [], None)}
+        found |= {name: said} if said or name != ".zattrs" else {}
+    return found
+
+
 def _renew(store: Store, paths: Sequence[str]) -> None:
     """Have who was opened by a summary of a node at one of the paths, or below it, show what is stored there by now."""
     found = _all_followers()

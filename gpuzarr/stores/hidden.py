@@ -20,6 +20,7 @@ from gpuzarr.stores.keys import joined
 
 PARTIAL_SUFFIX, LOCK_SUFFIX = ".partial", ".lock"
 JOURNAL = ".done.journal"  # says which chunks of an array are done: `write/journal.py`
+COPY_JOURNAL = ".copy.journal"  # says what is being copied: `tools/copying/destination.py`
 _OWNED_NAME = re.compile(r"\..*\.[0-9a-f]{8}-\d+-\d+(-out|-gone)?\.partial", re.DOTALL)
 OUT, GONE = "-out", "-gone"  # ends of an owner: of what is being replaced, and of what was
 MAX_NAME_BYTES = 180  # that are kept of a name; a file system has 255 for all of it
@@ -49,7 +50,7 @@ PROCESS = PerProcess(_Process)
 
 def hidden(name: str) -> bool:
     """Return True if a name is that of something partial, of a lock or of a journal, which stores do not list."""
-    return name[:1] == "." and (name.endswith((PARTIAL_SUFFIX, LOCK_SUFFIX)) or name == JOURNAL)
+    return name[:1] == "." and (name.endswith((PARTIAL_SUFFIX, LOCK_SUFFIX)) or name in (JOURNAL, COPY_JOURNAL))
 
 
 def is_hidden(key: str) -> bool:

@@ -89,13 +89,19 @@ def keys(store: Store, prefix: str) -> Iterator[str]:
 
 def copy(source: Store, key: str, target: Store, to: str) -> None:
     """Copy an object, of any size, from store to store. StoreError if there is none."""
-    within(source.open([key]), partial(_copy, source, key, target, to))
-
-
-def _copy(source: Store, key: str, target: Store, to: str, objects: Objects) -> None:
-    (length,) = objects.lengths()
-    if length == MISSING:
+    if copy_if_there(source, key, target, to) == MISSING:
         raise StoreError(f"{key!r} of {source!r} was deleted while it was copied")
+
+
+def copy_if_there(source: Store, key: str, target: Store, to: str) -> int:
+    """Copy an object, of any size, from store to store, and return its bytes; MISSING if there is none."""
+    return within(source.open([key]), partial(_copy, target, to))
+
+
+def _copy(target: Store, to: str, objects: Objects) -> int:
+    length = objects.lengths()[0]
+    if length == MISSING:
+        return MISSING
     offsets = range(0, length, MAX_PIECE_BYTES) or range(1)
     sizes = [min(MAX_PIECE_BYTES, length - offset) for offset in offsets]
     fill = objects.reader([(0, offset, size, 0, size) for offset, size in zip(offsets, sizes, strict=True)])
@@ -107,7 +113,7 @@ def _copy(source: Store, key: str, target: Store, to: str, objects: Objects) -> 
 
     if len(sizes) == 1:
         target.set(to, piece(0))
-        return
+        return length
     sink = target.create(to)
 
     def write() -> None:
@@ -116,3 +122,4 @@ def _copy(source: Store, key: str, target: Store, to: str, objects: Objects) -> 
         sink.commit()
 
     ensured(write, sink.abort)
+    return length

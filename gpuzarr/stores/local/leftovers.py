@@ -23,13 +23,23 @@ MAX_PARTIAL_AGE_SECONDS = 24 * 3600  # what other machines have not changed for 
 def clean(folder: str) -> None:
     """Remove what dead processes have left in a folder. OSError if it cannot be listed."""
     with os.scandir(folder) as entries:
-        left = [entry for entry in entries if is_owned(entry.name) and _dead(entry)]
-    for entry in sorted(left, key=lambda entry: not _end(entry.name)):  # what was put aside first
+        found = [entry for entry in entries if is_left(entry)]
+    for entry in sorted(found, key=lambda entry: not _end(entry.name)):  # what was put aside first
         with suppress(OSError):  # a file of another user, in a folder where only the owner removes it
             if not entry.is_dir(follow_symlinks=False):
                 os.unlink(entry.path)
             elif not _end(entry.name) or _put_back(folder, entry.name):
                 remove_tree(folder, (entry.name,), keeps_locks=False)
+
+
+def is_left(entry: os.DirEntry[str]) -> bool:
+    """True for what a dead process of this library has left in a folder."""
+    return is_owned(entry.name) and _dead(entry)
+
+
+def will_be_put_back(name: str) -> bool:
+    """True for the name of what a process had put aside to replace it, so that `clean` may put it back."""
+    return bool(_end(name))
 
 
 def _put_back(folder: str, hidden: str) -> bool:

@@ -185,6 +185,11 @@ class ZipStore:
         if isinstance(self._table, Writing):
             self._table.end()
 
+    def discard(self) -> None:
+        """Close the archive without what was written since it was complete: a new one goes."""
+        if isinstance(self._table, Writing):
+            self._table.file.close()
+
     def __enter__(self) -> ZipStore:
         return self
 
