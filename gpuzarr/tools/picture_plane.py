@@ -65,8 +65,8 @@ def picture(
     array
         An array of numbers, bools or dates.
     selection
-        Ints and slices. Of what it leaves, the last two axes are height and width (and the axis behind them has colours,
-        and alpha, if it has 3 or 4 elements of uint8, and no name or one such as "c"). Of each axis before them the
+        Ints and slices. Of what it leaves, the last two axes are height and width. The axis behind them has colours,
+        and alpha, if it has 3 or 4 elements of uint8, and no name or one such as "c". Of each axis before them the
         middle is shown; of axes with names such as "c" and "time", the first index.
     size
         The most pixels along both axes, or the most of (height, width).
