@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 import gpuzarr
+from benchmarks.latency_server import serving
 from gpuzarr.devices.contract import Device
 from gpuzarr.tools import copy
 from gpuzarr.tools.copying.values import equal_bits
@@ -386,3 +387,30 @@ def test_other_formats(tmp_path: Path) -> None:
         x = zarr.open(dest)["x"]
         np.testing.assert_array_equal(x[...], np.arange(60).reshape(6, 10))
         assert x.attrs["unit"] == "K" and x.chunks == (4, 4)
+
+
+def test_n5(tmp_path: Path) -> None:
+    stored = np.arange(7 * 9, dtype=">u2")
+    (tmp_path / "a.n5/x/0/0").parent.mkdir(parents=True)
+    (tmp_path / "a.n5/attributes.json").write_text(json.dumps({"n5": "2.0.0"}))
+    document = {"dimensions": [7, 9], "blockSize": [7, 9], "dataType": "uint16", "compression": {"type": "raw"}}
+    (tmp_path / "a.n5/x/attributes.json").write_text(json.dumps(document | {"unit": "K"}))
+    header = np.array([0, 2], ">u2").tobytes() + np.array([7, 9], ">u4").tobytes()
+    (tmp_path / "a.n5/x/0/0").write_bytes(header + stored.tobytes())
+    for version in (2, 3):
+        copy(tmp_path / "a.n5", tmp_path / str(version), zarr_format=version, verify=True)
+        x = gpuzarr.open(tmp_path / str(version))["x"]
+        values = host_array(gpuzarr.open(tmp_path / "a.n5")["x"][...])
+        assert x.attrs["unit"] == "K" and x.shape == (7, 9) and values.sum() == stored.sum()
+        np.testing.assert_array_equal(zarr.open(tmp_path / str(version))["x"][...], values)
+
+
+def test_a_web_server_lists_nothing(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"chunks": (4, 4), "attributes": {"unit": "K"}}
+    a = gpuzarr.create_array(tmp_path / "a.zarr", shape=(16, 12), dtype="i4", **options)
+    a[3:9] = 5
+    with serving(tmp_path) as server:
+        copy(f"{server.url}/a.zarr", tmp_path / "same.zarr", verify=True)
+        copy(f"{server.url}/a.zarr", tmp_path / "other.zarr", chunks=(16, 6), shards=(16, 12), verify=True)
+    assert files_of(tmp_path / "same.zarr") == files_of(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(gpuzarr.load(tmp_path / "other.zarr"), a[...])
