@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
     help_ = "bytes that decoded chunks may take, such as 4GiB; default 1GiB"
     parser.add_argument("--memory-limit", metavar="BYTES", default="1GiB", help=help_)
     add_output(parser, progress=True)
-    parser.set_defaults(run=run, error_code=2, resume="nothing was changed that is not said above")
+    parser.set_defaults(run=run, error_code=2)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,13 +62,12 @@ def run(options: argparse.Namespace) -> int:
         memory_limit=options.memory_limit,
         progress=wants_progress(options),
         on_finding=None if options.json else _show,
+        on_repair=None if options.json else _show_repair,
         storage_options=storage_options(options),
     )
     if options.json:
         print_json(report.asdict())
         return int(bool(report))
-    for repair in report.repairs:
-        line(repair, BAD if repair.problem else GOOD if repair.is_done else "")
     if options.census:
         _show_census(report)
     line(summary(report), BAD if report else GOOD)
@@ -77,6 +76,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _show(finding: Any) -> None:
     line(finding, COLOURS.get(finding.severity, ""))
+
+
+def _show_repair(repair: Any) -> None:
+    line(repair, BAD if repair.problem else GOOD if repair.is_done else "")
 
 
 def summary(report: Any) -> str:

@@ -25,7 +25,7 @@ from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.tools.check_array import Wanted, check_array
 from gpuzarr.tools.check_metadata import check_documents, check_summary
 from gpuzarr.tools.check_ome import check_ome
-from gpuzarr.tools.check_report import Finding, Notes, Report
+from gpuzarr.tools.check_report import Finding, Notes, Repair, Report
 from gpuzarr.tools.check_walk import walk
 from gpuzarr.tools.repairs import Repairing
 
@@ -45,6 +45,7 @@ def check(
     memory_limit: int | str = DEFAULT_MEMORY_LIMIT_BYTES,
     progress: bool | Callable[[int, int], Any] = False,
     on_finding: Callable[[Finding], Any] | None = None,
+    on_repair: Callable[[Repair], Any] | None = None,
     storage_options: dict[str, Any] | None = None,
 ) -> Report:
     """Check an array, or a group with all nodes below it: read every document, index and chunk.
@@ -78,8 +79,8 @@ def check(
         decoded, and a note says so.
     progress
         True: a progress bar on stderr; a function is called as progress(objects done, all objects).
-    on_finding
-        A function that is called with each finding at once.
+    on_finding, on_repair
+        Functions that are called with each finding, and each repair, at once.
 
     Returns
     -------
@@ -126,7 +127,11 @@ def check(
         _check_partial(found, top, notes)
     if repair is not None:
         repairing = Repairing(opener, repair, dry_run, wanted.limit)
-        report.repairs += [done for finding in report.findings if (done := repairing(finding)) is not None]
+        for finding in report.findings:
+            if (done := repairing(finding)) is not None:
+                report.repairs.append(done)
+                if on_repair is not None:
+                    on_repair(done)
     return report
 
 

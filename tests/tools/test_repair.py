@@ -43,8 +43,10 @@ def test_damaged_chunks_read_as_the_fill_value(kind, data):
     assert safe and not safe.repairs and store == found
     dry = check(store, repair="delete-damaged", dry_run=True)
     assert [repair.is_done for repair in dry.repairs] == [False] and store == found
-    report = check(store, repair="delete-damaged")
+    told = []
+    report = check(store, repair="delete-damaged", on_repair=told.append)
     (repair,) = report.repairs
+    assert told == report.repairs
     assert repair.is_done and not repair.problem and repair.key == said.key
     assert repair.action == dry.repairs[0].action and repr(said.key) in repair.action
     assert not check(store).findings
