@@ -34,7 +34,7 @@ from gpuzarr.tools.copying.work import Done, Job
 from gpuzarr.write.journal import Journal
 from gpuzarr.write.target import Writable
 
-WORKERS = 2  # blocks at once: one is read while another is written
+WORKERS = 1  # blocks at once; each is decoded and encoded on all cores, and more were not faster
 REMOTE_WORKERS = 4  # where each request takes long
 
 
@@ -112,7 +112,7 @@ def copy(
         "raise" (default): a chunk of the source that cannot be decoded is an error that names it. "fill": it is the
         fill value in the copy, and the report lists it; then all chunks are decoded.
     workers
-        How many blocks are copied at once; each of them is decoded and encoded on all cores. Default: 2, and 4 if a
+        How many blocks are copied at once; each of them is decoded and encoded on all cores. Default: 1, and 4 if a
         store is remote.
     memory_limit
         Bytes (an int, or a text such as "1GiB") that all workers may take together; but always a whole chunk.

@@ -18,6 +18,7 @@ from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.sizes import read_sizes
 from gpuzarr.tools.copying.changes import Part
 
+PIECE_ELEMENTS = 1 << 15  # that are cast at once, so that what is computed on the way stays in a core's cache
 Region = tuple[slice, ...]
 Damaged = Callable[[ChunkError], None]  # notes a chunk in the place of which there is the fill value
 
@@ -39,9 +40,13 @@ class ValueCast:
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """The values in the other dtype. ValueKindError for the first one that it does not hold."""
-        numbers = values.view(np.uint8) if values.dtype.kind == "b" else native(values)
+        numbers = np.ascontiguousarray(values.view(np.uint8) if values.dtype.kind == "b" else native(values))
+        flat, made = numbers.reshape(-1), np.empty(values.size, self.dtype)
         try:
-            return cast(numbers[None], self.dtype, self.rounding, self.out_of_range)[0]
+            for i in range(0, len(flat), PIECE_ELEMENTS):
+                piece = slice(i, i + PIECE_ELEMENTS)
+                made[piece] = cast(flat[None, piece], self.dtype, self.rounding, self.out_of_range)[0]
+            return made.reshape(values.shape)
         except CodecError as error:
             problem = str(error).removeprefix("cast_value: ")
             raise ValueKindError(f"a value cannot be cast to {self.dtype}: {problem}") from error
