@@ -29,7 +29,7 @@ from gpuzarr.tools.copying.changes import KEEP, ON_ERROR, Changes
 from gpuzarr.tools.copying.destination import Destination
 from gpuzarr.tools.copying.plan import ArrayPlan, Plan, of_device, plan_of
 from gpuzarr.tools.copying.report import CopyReport, described, nbytes_of
-from gpuzarr.tools.copying.values import Values, equal_bits
+from gpuzarr.tools.copying.values import Values, equal_bits, first_difference
 from gpuzarr.tools.copying.work import Done, Job
 from gpuzarr.write.journal import Journal
 from gpuzarr.write.target import Writable
@@ -272,10 +272,12 @@ class _Run:
         job = Job(one, values, target, 1, self.memory, Done(None), advance)
         for block in job.blocks() if 0 not in target.shape else ():
             region = block.region(target.layout)
-            if not equal_bits(values.read(region), target.get(region, memory_limit=self.memory)):
+            wanted, found = values.read(region), target.get(region, memory_limit=self.memory)
+            if not equal_bits(wanted, found):
                 self.end()
                 where = ", ".join(f"{each.start}:{each.stop}" for each in region)
-                raise StoreError(f"the copy of array {one.array.name!r} differs from the source in [{where}]")
+                what = f"the copy of array {one.array.name!r} differs from the source in [{where}]"
+                raise StoreError(f"{what}: {first_difference(found, wanted)}")
             advance(_count(region))
 
     def end(self) -> None:

@@ -138,6 +138,26 @@ def equal_bits(a: Any, b: Any) -> bool:
     return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
 
 
+def first_difference(a: Any, b: Any) -> str:
+    """Where two arrays of one shape and dtype differ first, in how many elements, and what is there, as text."""
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return f"{a.dtype} of shape {a.shape}, not {b.dtype} of shape {b.shape}"
+    places = np.flatnonzero(_differ(a.ravel(), b.ravel()))
+    if not len(places):
+        return "nothing, when it is compared again"
+    first = tuple(map(int, np.unravel_index(places[0], a.shape)))
+    return f"{len(places)} elements, first at {list(first)} of it: {a[first]!r}, not {b[first]!r}"
+
+
+def _differ(a: np.ndarray, b: np.ndarray) -> Any:
+    """For each element of two flat arrays whether its bits differ."""
+    if a.dtype.hasobject or a.dtype.kind == "T":
+        return np.array([not _same(x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)], bool)
+    bits = [np.ascontiguousarray(each).view(np.uint8).reshape(len(each), each.itemsize) for each in (a, b)]
+    return (bits[0] != bits[1]).any(axis=1)
+
+
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray):
         return isinstance(b, np.ndarray) and equal_bits(a, b)
