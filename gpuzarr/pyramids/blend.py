@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Blend:
     Raises
     ------
     ArgumentError
-        Elements of `dtype` are no real numbers.
+        Elements of `dtype` are no real numbers, or the halo of the blocks is cut off.
 
     Examples
     --------
@@ -96,6 +97,8 @@ class Blend:
     ) -> None:
         self._blocks, self._device, self._cell, self._extra = blocks, device, tuple(cell), tuple(extra)
         self.dtype = sums_dtype(dtype)
+        if blocks.is_cut:
+            raise ArgumentError(f"{blocks!r} cannot be averaged: their halo is cut off")
         self._arrivals = Arrivals(blocks, extra)
         self._regions = np.array(blocks.region, np.int64).reshape(len(blocks.region), len(blocks.shape), 2)
         host = weights.array(self.dtype)
@@ -108,6 +111,24 @@ class Blend:
     def nbytes(self) -> int:
         """Bytes of weights, of sums that are not final, and of what waits for its turn."""
         return self._nbytes
+
+    @property
+    def most_nbytes(self) -> int:
+        """The greatest `nbytes` where blocks come in the order of `blocks`.
+
+        A cell that is begun and not final touches blocks of the row that comes, along the first axis. So of each box of
+        the region no more is held than the length of a block, and at both ends one element less than that of a cell.
+        """
+        if not self._blocks.shape or not len(self._blocks):
+            return self._nbytes
+        axis, lengths = self._blocks.axes[0], self._regions[:, :, 1] - self._regions[:, :, 0]
+        rows = np.minimum(axis.size + 2 * axis.reach + 2 * (self._cell[0] - 1), lengths[:, 0])
+        held = rows * lengths[:, 1:].prod(axis=1) * prod(self._extra)
+        first, last = ((self._regions[:, 0] + (-axis.reach, axis.reach - 1)) // axis.size).T
+        change = np.zeros(axis.count + 1, np.int64)
+        np.add.at(change, np.maximum(first, 0), held)
+        np.subtract.at(change, np.minimum(last, axis.count - 1) + 1, held)
+        return self._weights.nbytes + int(change.cumsum().max()) * self.dtype.itemsize
 
     def add(self, bounds: Bounds, values: Any) -> list[tuple[Bounds, Any]]:
         """Take the values of a block, and return the cells that are final by it: bounds, and averages as floats.

@@ -98,7 +98,9 @@ class Conversion:
         The function raises ArgumentError if NaN was to become an integer, which a GPU says later: it waits for the
         device. On a CPU there is none, as this raises it. `where`: names the values in messages.
         """
-        dtype, _ = self.dtype_of(values.dtype), self.shape_of(values.shape)
+        dtype, shape = self.dtype_of(values.dtype), self.shape_of(values.shape)
+        if 0 in shape:
+            return device.array(shape, dtype), None
         checks: list[Check] = []
         with device.on(), np.errstate(all="ignore"):
             is_nan = None
@@ -142,7 +144,7 @@ class Conversion:
             if self.nan_to is not None:
                 made = xp.where(xp.isnan(made), made.dtype.type(self.nan_to), made)
             return _as_float(made, device, dtype)
-        if self.nan_to is None:
+        if self.nan_to is None and is_float(source):  # products and sums of finite numbers are not NaN
             _check_nan(made, device, f"{where}: NaN cannot become {dtype}", checks)
         whole = integers.of_floats(xp, made, dtype, integers.limits(dtype, self.clamp))
         return whole if self.nan_to is None else xp.where(xp.isnan(made), self._nan(dtype), whole)
@@ -159,7 +161,7 @@ class Conversion:
 def _work(source: Dtype, dtype: Dtype | None) -> Dtype:
     """The dtype of computations: float32 where it holds all of `source` and no float64 is asked for, else float64."""
     is_narrow = source.itemsize <= (4 if is_float(source) else 2)
-    return FLOAT32 if is_narrow and dtype != FLOAT64 else FLOAT64
+    return FLOAT32 if is_narrow and (dtype is None or dtype != FLOAT64) else FLOAT64  # NumPy has None == float64
 
 
 def _as_float(values: Any, device: Device, dtype: Dtype, scale: Any = None, offset: Any = None) -> Any:
@@ -172,9 +174,7 @@ def _as_float(values: Any, device: Device, dtype: Dtype, scale: Any = None, offs
 
 def _check_nan(values: Any, device: Device, problem: str, checks: list[Check]) -> None:
     """Look for NaN, which the greatest element is if there is any: now on a CPU, else when the check is called."""
-    if not values.size:
-        return
-    greatest = device.xp.max(values).reshape(1)
+    greatest = device.xp.max(values, keepdims=True).reshape(1)
     fetched = device.download_async(greatest) if device.gpu else lambda: greatest
 
     def check() -> None:
@@ -219,4 +219,4 @@ def _clamp(value: Any) -> tuple[Any, Any] | None:
     ends: list[Any] = [None if isinstance(each, Real) and isinf(each) else _finite(each, "clamp") for each in given]
     if len(ends) != 2 or (None not in ends and ends[0] > ends[1]):
         raise ArgumentError(f"clamp must be a pair of numbers, the second not less than the first, not {shown(value)}")
-    return ends[0], ends[1]
+    return None if ends == [None, None] else (ends[0], ends[1])

@@ -51,7 +51,7 @@ def incoming(image: Any, owned: Sequence[Bounds], block: Any, halo: Any, blend: 
             raise ArgumentError("halo= and blend= need block=, the shape of blocks without their halo")
         return Boxes(level, tuple(owned), Conversion(**how) if needs else None)
     conversion = Conversion(**(how | {"argmax": None if argmax is None else 0})) if needs else None
-    blocks = Blocks(level.shape, block, halo, [as_slices(box) for box in owned])
+    blocks = Blocks(level.shape, block, halo, [as_slices(box) for box in owned], is_cut=blend is None)
     if blend is None:
         return Cores(level, tuple(owned), conversion, argmax, blocks)
     return Blended(level, conversion, argmax, blocks, weights(blend, blocks), cell_of(image))

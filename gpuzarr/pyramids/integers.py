@@ -57,13 +57,13 @@ def of_integers(xp: Any, values: Any, dtype: Dtype, scale: int, offset: int, wit
     """
     (low, high), (least, most) = within, limits(values.dtype)
     if scale == 0:
-        return xp.full(values.shape, min(max(offset, low), high), dtype)
+        return xp.full(values.shape, dtype.type(min(max(offset, low), high)), dtype)
     if values.dtype.kind == "b":
         values = values.view(np.uint8)
     below, above = (low, high) if scale > 0 else (high, low)  # results of values before and behind those in range
     first, last = -((offset - below) // scale), (above - offset) // scale
     if first > most or last < least:
-        return xp.full(values.shape, below if first > most else above, dtype)
+        return xp.full(values.shape, dtype.type(below if first > most else above), dtype)
     kept = values
     if first > least or last < most:
         kept = xp.clip(values, values.dtype.type(max(first, least)), values.dtype.type(min(last, most)))
@@ -79,8 +79,10 @@ def of_integers(xp: Any, values: Any, dtype: Dtype, scale: int, offset: int, wit
 def _modulo(values: Any, scale: int, offset: int) -> Any:
     """`values * scale + offset` modulo 2**64, as uint64."""
     made = values.astype(UINT64)
-    made *= UINT64.type(scale % 2**64)
-    made += UINT64.type(offset % 2**64)
+    if scale != 1:
+        made *= UINT64.type(scale % 2**64)
+    if offset != 0:
+        made += UINT64.type(offset % 2**64)
     return made
 
 

@@ -18,7 +18,8 @@ from gpuzarr.tools.check_keys import Note, objects_of
 from gpuzarr.tools.check_report import Finding
 
 OBJECTS_BETWEEN_REPORTS = 64  # of progress
-CHUNKS_BETWEEN_REPORTS = 1024
+CHUNKS_BETWEEN_REPORTS, MAX_CHUNKS_BETWEEN_REPORTS = 1 << 10, 1 << 16
+GPU_BATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,21 @@ def check_array(array: Array, wanted: Wanted, note: Note, report: Callable[[int]
     """Check an array, and count what is there. `report` is called with the numbers of objects that are done."""
     counting = Counting(array.path, array.layout, wanted.by_axis)
     checking = _Checking(array, wanted, note, counting, not wanted.fast and _may_decode(array, wanted.limit, note))
-    together = max(CHUNKS_BETWEEN_REPORTS // max(prod(array.layout.per_object), 1), OBJECTS_BETWEEN_REPORTS)
+    together = _objects_together(array)
     for objects in objects_of(array, note):
         for some in objects.split(together):
             checking.objects(some)
             report(len(some))
     return counting.result()
+
+
+def _objects_together(array: Array) -> int:
+    """The objects that are checked together: on a GPU as many as make some batches, which overlap."""
+    chunks, device = CHUNKS_BETWEEN_REPORTS, array.device
+    if device.gpu:
+        nbytes = array.layout.spec.nbytes or 0
+        chunks = min(max(GPU_BATCHES * device.batch_bytes // max(nbytes, 1), chunks), MAX_CHUNKS_BETWEEN_REPORTS)
+    return max(chunks // max(prod(array.layout.per_object), 1), OBJECTS_BETWEEN_REPORTS)
 
 
 def _may_decode(array: Array, limit: int, note: Note) -> bool:

@@ -23,7 +23,6 @@ from gpuzarr.read.faults import halved
 from gpuzarr.read.fetch import Memory, blamed, decode, fetch
 from gpuzarr.read.fetched import Fetched
 
-BATCH_BYTES = 32 << 20  # of the decoded chunks of a batch on a CPU, which decodes one on each thread
 VARIABLE_BATCH_CHUNKS = 8  # of a batch whose chunks may become of any size
 MAX_BATCH_CHUNKS = 4096
 MEMORY_SHARE = 8  # of the memory limit that the decoded chunks of a batch take: as many are loaded, and encoded
@@ -81,7 +80,7 @@ class _Run:
 
     def batches(self, coords: np.ndarray, device: Device) -> Iterator[Some]:
         """The chunks in batches, each of one shape."""
-        most_bytes = min(device.batch_bytes if device.gpu else BATCH_BYTES, max(self._limit // MEMORY_SHARE, 1))
+        most_bytes = min(device.batch_bytes, max(self._limit // MEMORY_SHARE, 1))
         for shape, some in self._by_shape(coords):
             chain = self._array.layout.chain(shape)
             nbytes = chain.spec.nbytes

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from gpuzarr.checks import flag, one_of
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, MetadataError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
@@ -61,7 +61,8 @@ def check(
     Parameters
     ----------
     store, path, device, storage_options
-        As for `gpuzarr.open`; `store` may also be an open array or group. Chunks are decoded by a GPU where there is one; what it refuses, the CPU decides.
+        As for `gpuzarr.open`; `store` may also be an open array or group. Chunks are
+        decoded by a GPU where there is one; what it refuses, the CPU decides.
     fast
         True: chunks are not read, only what the names and sizes of objects and the indexes of shards tell.
     census
@@ -112,8 +113,10 @@ def check(
     opener = Opener(found, device_of(device), wanted_format(store, None), consolidated=False)
     report = Report(device=None if wanted.fast else opener.device.name)
     notes = Notes(report, on_finding)
+    with suppress(MetadataError, RecursionError):  # what can be opened, but is wrong, is checked
+        opener.found(top)
     arrays = _check_nodes(opener, top, notes)
-    if not arrays and not report.groups and not any(f.kind in ("metadata", "unreadable") for f in report.findings):
+    if not arrays and not report.groups and not any(f.kind == "metadata" for f in report.findings):
         raise opener.missing(top)
     total = sum(min(prod(array.layout.grid(0)), MAX_TOTAL) for array in arrays)
     with reporting(progress, total, "check", "object") as step:

@@ -79,9 +79,11 @@ class _Walk:
         try:
             return self.opener.found(path)
         except (GpuZarrError, RecursionError) as error:
-            kind = "unreadable" if isinstance(error, StoreError) else "metadata"
-            key = files.key(path, min(documents)) if documents else None
-            self.note(Finding("error", kind, path, str(error) or "it is nested too deeply", key))
+            if isinstance(error, StoreError):
+                self.note(Finding("error", "unreadable", path, str(error)))
+                return None
+            key = next((files.key(path, name) for name in FILES if name in documents), None)
+            self.note(Finding("error", "metadata", path, str(error) or "it is nested too deeply", key))
             return None
 
     def _tell_bare(self, here: _Waiting) -> None:

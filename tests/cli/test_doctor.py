@@ -17,6 +17,7 @@ def trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Examined("packages", "cupy-cuda13x", "problem", "version 14.1.0 has a fault", "pip install cupy")
     slow = Examined("C library", "gpuzarr_native", "warning", "it was not compiled")
     monkeypatch.setattr(doctor_machine, "mismatches", lambda installed, driver: [broken, slow])
+    monkeypatch.setattr(doctor_machine, "_library", list)
 
 
 def test_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,13 @@ from hypothesis import strategies as st
 from gpuzarr.errors import ArgumentError
 from gpuzarr.pyramids.blend import Blend
 from gpuzarr.pyramids.blocks import Blocks
-from gpuzarr.pyramids.cut import Cut
 from gpuzarr.pyramids.weights import weights
 from gpuzarr.write.coverage import Bounds
 from tests import hardware
 from tests.pyramids.blending import all_bounds, all_cores, as_slices, divisions, grids, marked
 
 FLOAT32 = np.dtype("f4")
+CPU = hardware.DEVICES["cpu"]()
 DTYPES = ("bool", "uint8", "int16", "uint32", "int64", "float16", "float32", "float64")
 
 
@@ -135,28 +137,30 @@ def test_averages_are_those_of_the_whole_array(name: str, data: st.DataObject, c
     scale = max([1.0, *(np.abs(one.astype(float)).max(initial=0) for one in case.values)])
     is_wide = case.dtype.itemsize == 8 or case.dtype == np.uint32
     np.testing.assert_allclose(result, expected, rtol=0, atol=scale * (1e-13 if is_wide else 1e-5))
-    whole, _ = blended(case, hardware.DEVICES["cpu"](), range(len(order)), shape)
+    whole, _ = blended(case, CPU, range(len(order)), shape)
     np.testing.assert_array_equal(result, whole)
 
 
 @given(case=CASES, data=st.data())
 def test_in_c_order_rows_of_cells_are_held(case: Case, data: st.DataObject) -> None:
-    """A cell that is begun and not final touches the blocks of the row that comes, so it lies beside that row: within
-    the length of a block, and at each end one element less than that of a cell."""
     shape, block, halo = (case.grid[name] for name in ("shape", "block", "halo"))
     cell = data.draw(st.tuples(*[st.integers(1, n + 2) for n in shape]))
-    blocks = Blocks(**case.grid)
-    made = Blend(blocks, weights(case.kind, blocks), hardware.DEVICES["cpu"](), case.dtype, cell, case.extra)
-    empty, others = made.nbytes, int(np.prod([*case.extra, *shape[1:]])) * made.dtype.itemsize
-    most = min(block[0] + 2 * halo[0] + 2 * (cell[0] - 1), shape[0]) * others
-    for bounds, values in zip(case.bounds, case.values, strict=True):
-        made.add(bounds, values)
-        assert made.nbytes - empty <= most
+    for region in [None, *data.draw(divisions(shape))]:
+        blocks = Blocks(**case.grid, region=region)
+        made = Blend(blocks, weights(case.kind, blocks), CPU, case.dtype, cell, case.extra)
+        empty = made.nbytes
+        for bounds, values in zip(case.bounds, case.values, strict=True):
+            if blocks.number(bounds) is not None:
+                made.add(bounds, values)
+                assert made.nbytes <= made.most_nbytes
+        if region is None:
+            row = int(np.prod([*case.extra, *shape[1:]])) * made.dtype.itemsize
+            assert made.most_nbytes - empty <= min(block[0] + 2 * halo[0] + 2 * (cell[0] - 1), shape[0]) * row
 
 
 def test_nothing_waits_in_c_order_and_sums_are_in_float32() -> None:
     blocks = Blocks((100, 40), (10, 40), (2, 0))
-    made = Blend(blocks, weights("linear", blocks), hardware.DEVICES["cpu"](), np.dtype("u1"), (10, 40))
+    made = Blend(blocks, weights("linear", blocks), CPU, np.dtype("u1"), (10, 40))
     assert made.nbytes == 14 * 40 * 4
     held = []
     for bounds in all_bounds((100, 40), (10, 40), (2, 0)):
@@ -165,6 +169,12 @@ def test_nothing_waits_in_c_order_and_sums_are_in_float32() -> None:
     assert held == [2] * 9 + [
         0
     ]  # the cell of a block is final when the next block comes, which begins the next but one
+
+
+@pytest.mark.parametrize("name", ["arrivals", "blend", "blocks", "convert", "integers", "weights"])
+def test_examples_run(name: str) -> None:
+    module = import_module(f"gpuzarr.pyramids.{name}")
+    assert not doctest.testmod(module, extraglobs={"np": np}).failed
 
 
 @given(kind=st.sampled_from(["gaussian", "linear", "constant"]), grid=grids())
@@ -205,14 +215,9 @@ def test_other_weights_are_refused(given_weights: Any, problem: str) -> None:
         weights(given_weights, Blocks((20, 20), 4, 1))
 
 
-@pytest.mark.parametrize("is_cut", [False, True])
-def test_blocks_that_should_not_come_are_named(is_cut: bool) -> None:
-    blocks = Blocks((20, 20), 5, 1, (slice(0, 10), slice(0, 20)), is_cut)
-    made: Any = (
-        Cut(blocks)
-        if is_cut
-        else Blend(blocks, weights("constant", blocks), hardware.DEVICES["cpu"](), FLOAT32, (5, 5))
-    )
+def test_blocks_that_should_not_come_are_named() -> None:
+    blocks = Blocks((20, 20), 5, 1, (slice(0, 10), slice(0, 20)))
+    made = Blend(blocks, weights("constant", blocks), CPU, FLOAT32, (5, 5))
     count = len(blocks)
     assert made.unfinished() == (count, ((0, 6), (0, 6)))
     for _ in range(2):
@@ -232,26 +237,10 @@ def test_values_that_are_no_numbers_are_refused() -> None:
     blocks = Blocks((4,), 4)
     for dtype in ("c8", "S3", "M8[s]", "O"):
         with pytest.raises(ArgumentError, match="cannot be averaged"):
-            Blend(blocks, weights("constant", blocks), hardware.DEVICES["cpu"](), np.dtype(dtype), (4,))
-    made = Blend(blocks, weights("constant", blocks), hardware.DEVICES["cpu"](), FLOAT32, (4,))
+            Blend(blocks, weights("constant", blocks), CPU, np.dtype(dtype), (4,))
+    made = Blend(blocks, weights("constant", blocks), CPU, FLOAT32, (4,))
     with pytest.raises(ArgumentError, match="cannot be averaged"):
         made.add(((0, 4),), np.zeros(4, "c8"))
-
-
-@given(data=st.data(), grid=grids())
-@pytest.mark.parametrize("name", ["cpu", "emulated"])
-def test_cores_are_cut_out(name: str, data: st.DataObject, grid: dict[str, Any]) -> None:
-    device, shape = hardware.DEVICES[name](), grid["shape"]
-    values = np.random.default_rng(1).integers(0, 99, (2, *shape))
-    result = np.zeros_like(values)
-    times = np.zeros(shape, int)
-    for region in data.draw(divisions(shape)):
-        blocks = Blocks(**grid, region=region, is_cut=True)
-        cut = Cut(blocks, (2,))
-        for i in data.draw(st.permutations(range(len(blocks)))):
-            box = blocks.bounds(i)
-            for bounds, part in cut.add(box, hardware.on(device, values[(..., *as_slices(box))])):
-                result[(..., *as_slices(bounds))] = hardware.host_array(part)
-                times[as_slices(bounds)] += 1
-        assert cut.unfinished() == (0, None) and cut.nbytes == 0
-    assert (times == 1).all() and (result == values).all()
+    cut = Blocks((4,), 2, 1, is_cut=True)
+    with pytest.raises(ArgumentError, match="their halo is cut off"):
+        Blend(cut, weights("constant", blocks), CPU, FLOAT32, (4,))
