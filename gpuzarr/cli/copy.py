@@ -75,7 +75,7 @@ def _add_course(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--verify", action="store_true", help="read the copy, and compare it bit by bit with SRC")
     help_ = "a chunk of SRC that cannot be decoded is an error (raise), or the fill value (fill)"
     group.add_argument("--on-error", choices=("raise", "fill"), default="raise", help=help_)
-    help_ = "blocks that are copied at once; default: 2, and 4 if a store is remote"
+    help_ = "blocks that are copied at once; default: 1, and 4 if a store is remote"
     group.add_argument("--workers", metavar="N", type=int, help=help_)
     help_ = "bytes of memory for values, such as 512MiB; default: 1GiB"
     group.add_argument("--memory-limit", metavar="BYTES", default="1GiB", help=help_)

@@ -370,7 +370,10 @@ def test_a_difference_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         gpuzarr.open_array(tmp_path / "b", mode="r+")[55] = 0
 
     monkeypatch.setattr(copying._Run, "make_nodes", and_damaged)
-    with pytest.raises(gpuzarr.StoreError, match=r"the copy of array '/' differs from the source in \[0:100\]"):
+    with pytest.raises(
+        gpuzarr.StoreError,
+        match=r"differs from the source in \[0:100\]: 1 elements, first at \[55\]",
+    ):
         copy(tmp_path / "a", tmp_path / "b", verify=True)
 
 

@@ -29,12 +29,12 @@ from gpuzarr.tools.copying.changes import KEEP, ON_ERROR, Changes
 from gpuzarr.tools.copying.destination import Destination
 from gpuzarr.tools.copying.plan import ArrayPlan, Plan, of_device, plan_of
 from gpuzarr.tools.copying.report import CopyReport, described, nbytes_of
-from gpuzarr.tools.copying.values import Values, equal_bits
+from gpuzarr.tools.copying.values import Values, equal_bits, first_difference
 from gpuzarr.tools.copying.work import Done, Job
 from gpuzarr.write.journal import Journal
 from gpuzarr.write.target import Writable
 
-WORKERS = 2  # blocks at once: one is read while another is written
+WORKERS = 1  # blocks at once; each is decoded and encoded on all cores, and more were not faster
 REMOTE_WORKERS = 4  # where each request takes long
 
 
@@ -112,7 +112,7 @@ def copy(
         "raise" (default): a chunk of the source that cannot be decoded is an error that names it. "fill": it is the
         fill value in the copy, and the report lists it; then all chunks are decoded.
     workers
-        How many blocks are copied at once; each of them is decoded and encoded on all cores. Default: 2, and 4 if a
+        How many blocks are copied at once; each of them is decoded and encoded on all cores. Default: 1, and 4 if a
         store is remote.
     memory_limit
         Bytes (an int, or a text such as "1GiB") that all workers may take together; but always a whole chunk.
@@ -272,10 +272,12 @@ class _Run:
         job = Job(one, values, target, 1, self.memory, Done(None), advance)
         for block in job.blocks() if 0 not in target.shape else ():
             region = block.region(target.layout)
-            if not equal_bits(values.read(region), target.get(region, memory_limit=self.memory)):
+            wanted, found = values.read(region), target.get(region, memory_limit=self.memory)
+            if not equal_bits(wanted, found):
                 self.end()
                 where = ", ".join(f"{each.start}:{each.stop}" for each in region)
-                raise StoreError(f"the copy of array {one.array.name!r} differs from the source in [{where}]")
+                what = f"the copy of array {one.array.name!r} differs from the source in [{where}]"
+                raise StoreError(f"{what}: {first_difference(found, wanted)}")
             advance(_count(region))
 
     def end(self) -> None:

@@ -18,6 +18,7 @@ from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.sizes import read_sizes
 from gpuzarr.tools.copying.changes import Part
 
+PIECE_ELEMENTS = 1 << 15  # that are cast at once, so that what is computed on the way stays in a core's cache
 Region = tuple[slice, ...]
 Damaged = Callable[[ChunkError], None]  # notes a chunk in the place of which there is the fill value
 
@@ -39,9 +40,13 @@ class ValueCast:
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """The values in the other dtype. ValueKindError for the first one that it does not hold."""
-        numbers = values.view(np.uint8) if values.dtype.kind == "b" else native(values)
+        numbers = np.ascontiguousarray(values.view(np.uint8) if values.dtype.kind == "b" else native(values))
+        flat, made = numbers.reshape(-1), np.empty(values.size, self.dtype)
         try:
-            return cast(numbers[None], self.dtype, self.rounding, self.out_of_range)[0]
+            for i in range(0, len(flat), PIECE_ELEMENTS):
+                piece = slice(i, i + PIECE_ELEMENTS)
+                made[piece] = cast(flat[None, piece], self.dtype, self.rounding, self.out_of_range)[0]
+            return made.reshape(values.shape)
         except CodecError as error:
             problem = str(error).removeprefix("cast_value: ")
             raise ValueKindError(f"a value cannot be cast to {self.dtype}: {problem}") from error
@@ -131,6 +136,26 @@ def equal_bits(a: Any, b: Any) -> bool:
     if a.dtype.hasobject or a.dtype.kind == "T":
         return bool(all(_same(x, y) for x, y in zip(a.ravel().tolist(), b.ravel().tolist(), strict=True)))
     return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
+
+
+def first_difference(a: Any, b: Any) -> str:
+    """Where two arrays of one shape and dtype differ first, in how many elements, and what is there, as text."""
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return f"{a.dtype} of shape {a.shape}, not {b.dtype} of shape {b.shape}"
+    places = np.flatnonzero(_differ(a.ravel(), b.ravel()))
+    if not len(places):
+        return "nothing, when it is compared again"
+    first = tuple(map(int, np.unravel_index(places[0], a.shape)))
+    return f"{len(places)} elements, first at {list(first)} of it: {a[first]!r}, not {b[first]!r}"
+
+
+def _differ(a: np.ndarray, b: np.ndarray) -> Any:
+    """For each element of two flat arrays whether its bits differ."""
+    if a.dtype.hasobject or a.dtype.kind == "T":
+        return np.array([not _same(x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)], bool)
+    bits = [np.ascontiguousarray(each).view(np.uint8).reshape(len(each), each.itemsize) for each in (a, b)]
+    return (bits[0] != bits[1]).any(axis=1)
 
 
 def _same(a: Any, b: Any) -> bool:
