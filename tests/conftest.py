@@ -5,6 +5,7 @@ from importlib import import_module
 from pkgutil import walk_packages
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gpuzarr import native
 from gpuzarr.stores.local import open_files
@@ -19,6 +20,10 @@ from tests.isolation import (  # noqa: F401 (hooks of pytest)
 )
 from tests.servers.fixtures import azurite, faulty, moto, nginx  # noqa: F401 (fixtures)
 from tests.stub_cuda import cuda, stub  # noqa: F401 (fixtures)
+
+# No test depends on time, also of a law: others may use this machine.
+settings.register_profile("without clocks", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("without clocks")
 
 
 def examples(number):

@@ -70,7 +70,7 @@ MEMBERS = {  # of mappings, which say so by a KeyError
 def test_no_error_of_a_function_is_untyped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     draw = Random(1)
-    for _ in range(60 * FACTOR):
+    for _ in range(30 * FACTOR):
         for name in FUNCTIONS:
             function = getattr(gpuzarr, name)
             given = arguments(function, draw)
@@ -83,7 +83,7 @@ def test_no_error_of_a_function_is_untyped(tmp_path: Path, monkeypatch: pytest.M
 def test_no_error_of_a_member_is_untyped(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     draw = Random(2)
-    for _ in range(3 * FACTOR):
+    for _ in range(2 * FACTOR):
         mode = draw.choice(("r", "r+", "r+"))
         node = gpuzarr.open(dict(nasty.STORES[kind]), mode=mode, device="cpu")
         for thing in things(node):

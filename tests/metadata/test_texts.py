@@ -18,7 +18,11 @@ import gpuzarr
 HALF = "\ud800"
 TEXTS = [HALF, "\udfff\ud800", "a\udc00", "\0", "\x7f\x80", "\u2028", "\U0010ffff", '"\\/', "", " "]
 TEXT = st.text(st.characters(codec=None, categories=("Cs", "Cc", "Lu", "So", "Zl")), max_size=4)
-JSON = st.recursive(TEXT | st.none() | st.booleans(), lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner))
+JSON = st.recursive(
+    TEXT | st.none() | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
 NOT_JSON = [
     b"x",
     {1: 2},

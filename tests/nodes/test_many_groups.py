@@ -46,7 +46,7 @@ def folder(tmp_path):
 
 
 def test_deep_groups_in_a_mapping_and_in_a_folder(folder):
-    for store, levels in (({}, 1200), (folder, 1500)):
+    for store, levels in (({}, 1100), (folder, 1100)):
         path = "/".join(["a"] * levels)
         with nasty.in_time("deep groups"):
             gpuzarr.create_group(store, path=path)

@@ -108,7 +108,7 @@ def test_nothing_outside_is_changed(tmp_path: Path) -> None:
     store, out = tmp_path / "store", outside(tmp_path)
     before = contents(out)
 
-    @settings(max_examples=examples(150) * FACTOR, deadline=None)
+    @settings(max_examples=examples(60) * FACTOR, deadline=None)
     @given(
         st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(TARGETS)), min_size=1, max_size=3),
         st.lists(st.sampled_from(list(OPERATIONS)), min_size=1, max_size=3),
