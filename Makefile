@@ -91,6 +91,7 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.read_references
 	$(BIN)/python -m benchmarks.questions.host_cost
 	$(BIN)/python -m benchmarks.questions.write_local
+	$(BIN)/python -m benchmarks.questions.write_pyramid
 	$(BIN)/python -m benchmarks.questions.loader
 	$(BIN)/python -m benchmarks.questions.stats
 	$(BIN)/python -m benchmarks.questions.xarray_open

@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = timing.parser("write_pyramid", __doc__)
     parser.add_argument("--side", type=int, default=512, help="the image is side**3 (default 512)")
     parser.add_argument("--device", default="cpu", help="where ours runs: cpu, or cuda with the data on the GPU")
+    parser.add_argument("--rows", default="", help="only those whose name contains this, such as 'labels, mode'")
     parser.add_argument("--one", nargs=2, metavar=("WRITER", "ROW"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one:
@@ -45,16 +46,19 @@ def main(arguments: list[str] | None = None) -> None:
     names = [name for name in WRITERS if not options.readers or name in options.readers.split(",")]
     rows = {f"{kind}, {method}": (kind, method) for kind, (_, method) in KINDS.items()}
     rows |= {f"{kind}, {method}": (kind, method) for method, kind in METHODS.items()}
+    rows = {row: kind for row, kind in rows.items() if options.rows in row}
     rates: dict[str, dict[str, float]] = {row: {} for row in rows}
     extra: dict[str, dict[str, float]] = {row: {} for row in rows}
+    clock: dict[str, dict[str, float]] = {row: {} for row in rows}
     for row, (kind, method) in rows.items():
         for name in names:
             if find_spec(WRITERS[name].package) is None or method not in WRITERS[name].methods:
                 continue
             found = in_a_process(name, f"{kind},{method}", options)
             rates[row][name], extra[row][name] = found["gb_s"], found["extra"] / 2**20
+            clock[row][name] = found["seconds"] * 1e3
     print(timing.speeds("GB/s of level 0", rates), timing.speeds("MiB beyond the data", extra), sep="\n\n")
-    timing.finish("write_pyramid", options, missed(rates, extra), gb_s=rates, extra_mib=extra)
+    timing.finish("write_pyramid", options, missed(rates, extra), milliseconds=clock, gb_s=rates, extra_mib=extra)
 
 
 def missed(rates: dict[str, dict[str, float]], extra: dict[str, dict[str, float]]) -> list[str]:
@@ -95,7 +99,8 @@ def one(name: str, row: str, options: argparse.Namespace) -> dict[str, float]:
             before = status("VmRSS")
             seconds.append(timing.took(lambda: run(path, data, method)).seconds)
             extra = max(extra, status("VmHWM") - before)
-        return {"gb_s": data.nbytes / float(np.median(seconds)) / 1e9, "extra": extra}
+        took = float(np.median(seconds))
+        return {"seconds": took, "gb_s": data.nbytes / took / 1e9, "extra": extra}
 
 
 def made(kind: str, side: int) -> np.ndarray:
