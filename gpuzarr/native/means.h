@@ -62,10 +62,11 @@ FOR_CORES static void OF(divide)(T *restrict means, const A *restrict sums, i64 
             means[i] = (T)(int32_t)whole;
         }
     } else {
+        A divisor = (A)count;
         for (i64 i = 0; i < n; i++) {
-            A quotient = sums[i] / count, rest = sums[i] % count;
-            if (rest < 0) quotient--, rest += count;
-            means[i] = (T)(quotient + (2 * rest > count || (2 * rest == count && (quotient & 1))));
+            A quotient = sums[i] / divisor, rest = sums[i] % divisor;
+            if (rest < 0) quotient--, rest += divisor;
+            means[i] = (T)(quotient + (2 * rest > divisor || (2 * rest == divisor && (quotient & 1))));
         }
     }
 #else

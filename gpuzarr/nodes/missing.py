@@ -28,7 +28,7 @@ def done_shards(array: Any) -> np.ndarray:
 def stored_shards(array: Any) -> np.ndarray:
     """Which shards are objects of the store: bool, in the shape of their grid. Lists the store."""
     keys, counts = array.metadata.chunk_keys, array.layout.grid(0)
-    if prod(counts) > MAX_SHARDS:
+    if prod([n or 1 for n in counts]) > MAX_SHARDS:
         raise NoMemoryError(f"{prod(counts)} shards of {array!r} are too many for a list")
     if not isinstance(keys, ChunkKeys):
         raise UnsupportedCallError(f"nobody can tell which keys of {array!r} are chunks: {keys!r} only makes keys")
@@ -45,11 +45,17 @@ def stored_shards(array: Any) -> np.ndarray:
 def missing(array: Any, rank: int, world_size: int) -> list[tuple[slice, ...]]:
     """The shards of worker `rank` that are not done; see `Array.missing_shards`."""
     owned = regions(array.layout.outer.axes, rank, world_size)
-    left = np.argwhere(~done_shards(array))
-    if len(left) > MAX_REGIONS:
-        raise NoMemoryError(f"{len(left)} missing shards of {array!r} are too many for a list")
+    left = coords_left(array)
     boxes = (bounds_of_object(array.layout, tuple(coords)) for coords in left.tolist())
     return [as_slices(box) for box in boxes if any(common(box, as_bounds(region)) == box for region in owned)]
+
+
+def coords_left(array: Any) -> np.ndarray:
+    """The places of the shards that are not done, (n, ndim). NoMemoryError where they are too many for a list."""
+    left = ~done_shards(array)
+    if (count := int(np.count_nonzero(left))) > MAX_REGIONS:
+        raise NoMemoryError(f"{count} missing shards of {array!r} are too many for a list")
+    return np.argwhere(left)
 
 
 def as_slices(bounds: Bounds) -> tuple[slice, ...]:

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from math import lcm, prod
 from typing import Any
 
-import numpy as np
-
 from gpuzarr.checks import number
-from gpuzarr.errors import ArgumentError, MetadataError, NoMemoryError
+from gpuzarr.errors import ArgumentError, MetadataError
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.missing import as_bounds, as_slices, done_shards
-from gpuzarr.nodes.regions import MAX_REGIONS, regions
+from gpuzarr.nodes.missing import as_bounds, as_slices, coords_left
+from gpuzarr.nodes.regions import regions
 from gpuzarr.stores.guards import guard
 from gpuzarr.write.coverage import Bounds, common, joined
 from gpuzarr.write.objects import bounds_of_object, objects_of
@@ -46,11 +44,8 @@ def missing(image: Any, rank: int = 0, world_size: int = 1) -> list[tuple[slice,
 
 def missing_boxes(level: Array, owned: Sequence[Bounds]) -> list[Bounds]:
     """Boxes of the shards that are not done within some boxes; neighbours along the last axis are one."""
-    left = np.argwhere(~done_shards(level))
-    if len(left) > MAX_REGIONS:
-        raise NoMemoryError(f"{len(left)} missing shards of {level!r} are too many for a list")
     found: list[Bounds] = []
-    for coords in left.tolist():
+    for coords in coords_left(level).tolist():
         box = bounds_of_object(level.layout, tuple(coords))
         for region in owned:
             if (shared := common(box, region)) is None:

@@ -49,7 +49,7 @@ class Journal:
     def __init__(self, store: Store, path: str, layout: Layout) -> None:
         self._store, self.key = store, joined(path, JOURNAL)
         self._shape, self._grid = [axis.length for axis in layout.axes], list(layout.grid(0))
-        if prod(self._grid) > MAX_SHARDS:
+        if prod([n or 1 for n in self._grid]) > MAX_SHARDS:
             raise NoMemoryError(f"{prod(self._grid)} shards are too many for the journal {self.key!r} of {store!r}")
         self._layout = sha256((layout.signature or "").encode()).hexdigest()[:32]
         found = self._bits(store.get(self.key))
