@@ -86,7 +86,7 @@ static inline uint16_t bfloat_bits(float value)
 #include "means_of_types.h"
 #include "ranks_of_types.h"
 
-static int family(const Windows *w) { return w->kind < FLOAT16 ? w->kind - UNSIGNED : 2; }
+static int family(const Windows *w) { return w->kind < FLOAT16 ? (int)(w->kind - UNSIGNED) : 2; }
 
 static int width(const Windows *w) { return w->item == 8 ? 3 : w->item == 4 ? 2 : w->item == 2 ? 1 : 0; }
 

@@ -56,7 +56,7 @@ static void OF(store)(const Windows *w, char *target, i64 step, T *keys, i64 n)
 #ifdef KEYED
     OF(numbers)(w, keys, n);
 #endif
-    if (step == sizeof(T)) memcpy(target, keys, n * sizeof(T));
+    if (step == sizeof(T)) memcpy(target, keys, (size_t)n * sizeof(T));
     else
         for (i64 i = 0; i < n; i++) *(T *)(target + i * step) = keys[i];
 }
@@ -155,11 +155,14 @@ static void OF(medians)(T *medians, T *planes, i64 apart, i64 size, i64 n)
     unsigned char nans[SMALL] = {0};
     int any = 0;
     for (i64 i = 0; i < size; i++)
-        for (i64 k = 0; k < n; k++) nans[k] += planes[i * apart + k] == MOST, any |= planes[i * apart + k] == MOST;
+        for (i64 k = 0; k < n; k++) {
+            int is_nan = planes[i * apart + k] == MOST;
+            nans[k] = (unsigned char)(nans[k] + is_nan), any |= is_nan;
+        }
 #endif
     for (i64 i = 0; i <= last; i++)
         for (i64 j = i + 1; j < size; j++) OF(exchange)(planes + i * apart, planes + j * apart, n);
-    memcpy(medians, planes + last * apart, n * sizeof(T));
+    memcpy(medians, planes + last * apart, (size_t)n * sizeof(T));
 #ifdef KEYED
     for (i64 k = 0; any && k < n; k++) {
         i64 numbers = size - nans[k];
