@@ -25,6 +25,7 @@ from gpuzarr.pyramids.metadata.model import Axis
 from gpuzarr.pyramids.opening import image_of
 from gpuzarr.pyramids.plates import Plate, Well, plate_of
 from gpuzarr.pyramids.series import images_of
+from gpuzarr.pyramids.writing import write_all
 
 __all__ = [
     "Axis",
@@ -191,8 +192,6 @@ def write_image(
     >>> image.levels[2][0, :3]
     array([7, 7, 7], dtype=uint8)
     """
-    from gpuzarr.pyramids.writing import write_all
-
     found = with_dtype(source)
     own("write_image", options, shape="it is that of the source", dtype="it is that of the source")
     image = create_image(store, tuple(found.shape), found.dtype, **options)

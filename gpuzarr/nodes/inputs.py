@@ -90,7 +90,7 @@ def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) ->
 def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
     if hasattr(value, "read_elements"):  # a stored array, whose values stay on the GPU if it is the same
         value = value[...] if value.device.name == device.name else np.asarray(value)
-    if device.gpu and (isinstance(value, device.xp.ndarray) or _is_cuda(value)):
+    if device.gpu and (isinstance(value, device.xp.ndarray) or cuda_ordinal(value) is not None):
         there = value if isinstance(value, device.xp.ndarray) else device.xp.from_dlpack(value)
         device.address(there)  # an error for an array of another GPU, for whose streams nothing here waits
         return there
@@ -98,9 +98,12 @@ def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
     return device.upload(array) if device.gpu else array
 
 
-def _is_cuda(value: Any) -> bool:
-    """True if a value lies on a GPU by DLPack, from which CuPy takes nothing else."""
-    return hasattr(value, "__dlpack__") and int(value.__dlpack_device__()[0]) in _CUDA
+def cuda_ordinal(value: Any) -> int | None:
+    """The number of the GPU on which a value lies by DLPack, from which CuPy takes nothing else; None if on none."""
+    if not hasattr(value, "__dlpack__"):
+        return None
+    kind, ordinal = (int(each) for each in value.__dlpack_device__())
+    return ordinal if kind in _CUDA else None
 
 
 def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:

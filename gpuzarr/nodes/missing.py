@@ -45,14 +45,14 @@ def stored_shards(array: Any) -> np.ndarray:
 def missing(array: Any, rank: int, world_size: int) -> list[tuple[slice, ...]]:
     """The shards of worker `rank` that are not done; see `Array.missing_shards`."""
     owned = regions(array.layout.outer.axes, rank, world_size)
-    left = coords_left(array)
+    left = coords_left(array, done_shards(array))
     boxes = (bounds_of_object(array.layout, tuple(coords)) for coords in left.tolist())
     return [as_slices(box) for box in boxes if any(common(box, as_bounds(region)) == box for region in owned)]
 
 
-def coords_left(array: Any) -> np.ndarray:
+def coords_left(array: Any, done: np.ndarray) -> np.ndarray:
     """The places of the shards that are not done, (n, ndim). NoMemoryError where they are too many for a list."""
-    left = ~done_shards(array)
+    left = ~done
     if (count := int(np.count_nonzero(left))) > MAX_REGIONS:
         raise NoMemoryError(f"{count} missing shards of {array!r} are too many for a list")
     return np.argwhere(left)

@@ -6,10 +6,8 @@ from typing import Any
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.nodes.inputs import on_device
+from gpuzarr.nodes.inputs import cuda_ordinal, on_device
 from gpuzarr.pyramids.downsample import downsample
-
-_CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
 
 
 def downsampled(values: Any, factors: Any, method: str, background: Any) -> Any:
@@ -24,8 +22,5 @@ def downsampled(values: Any, factors: Any, method: str, background: Any) -> Any:
 def _device(values: Any) -> Device:
     if hasattr(values, "read_elements"):  # a stored array
         return device_of(values.device)
-    if hasattr(values, "__dlpack_device__"):
-        kind, ordinal = (int(each) for each in values.__dlpack_device__())
-        if kind in _CUDA:
-            return device_of(f"cuda:{ordinal}")
-    return device_of("cpu")
+    ordinal = cuda_ordinal(values)
+    return device_of("cpu" if ordinal is None else f"cuda:{ordinal}")

@@ -12,11 +12,12 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
-from gpuzarr.pyramids import image_writing
+from gpuzarr.pyramids import ownership
 from gpuzarr.pyramids.axes import vector
 from gpuzarr.pyramids.levels import TOLERANCE, Factors, found_factors
 from gpuzarr.pyramids.metadata.model import ImageMetadata, Multiscale, Vector
 from gpuzarr.pyramids.summary import as_html, as_text
+from gpuzarr.pyramids.writer import open_writer
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -222,4 +223,4 @@ class Image:
 
     # writing
 
-    writer, missing, shard_slices = image_writing.writer, image_writing.missing, image_writing.shard_slices
+    writer, missing, shard_slices = open_writer, ownership.missing, ownership.shard_slices

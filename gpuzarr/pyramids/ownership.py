@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from math import lcm, prod
 from typing import Any
 
+import numpy as np
+
 from gpuzarr.checks import number
 from gpuzarr.errors import ArgumentError, MetadataError
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.missing import as_bounds, as_slices, coords_left
+from gpuzarr.nodes.missing import as_bounds, as_slices, coords_left, done_shards
 from gpuzarr.nodes.regions import regions
 from gpuzarr.stores.guards import guard
 from gpuzarr.write.coverage import Bounds, common, joined
@@ -24,10 +26,28 @@ from gpuzarr.write.objects import bounds_of_object, objects_of
 Shape = tuple[int, ...]
 
 
-def shard_slices(image: Any, rank: int, world_size: int) -> list[tuple[slice, ...]]:
-    """The regions of level 0 that worker `rank` writes; see `Image.shard_slices`."""
+def shard_slices(self: Any, rank: int, world_size: int) -> list[tuple[slice, ...]]:
+    """The regions of level 0 that one of several processes writes: they hold whole shards of the finest levels.
+
+    Parameters
+    ----------
+    rank, world_size
+        The number of the process, from 0, and how many there are.
+
+    Raises
+    ------
+    ArgumentError
+        A shard of a coarse level would be written by several, and nothing in the store guards it; the message names
+        it.
+
+    Examples
+    --------
+    >>> image = gpuzarr.ome.create_image({}, (64, 64), "uint8", chunks=32, levels=1)
+    >>> image.shard_slices(0, 2)
+    [(slice(0, 32, None), slice(0, 64, None))]
+    """
     world_size = number(world_size, "world_size", 1)
-    levels, factors = image.levels, writable_factors(image)
+    levels, factors = self.levels, writable_factors(self)
     unit, whole = _unit(levels, factors, world_size)
     grid = [RegularAxis(length, n) for length, n in zip(levels[0].shape, unit, strict=True)]
     found = regions(grid, rank, world_size)
@@ -36,16 +56,28 @@ def shard_slices(image: Any, rank: int, world_size: int) -> list[tuple[slice, ..
     return found
 
 
-def missing(image: Any, rank: int = 0, world_size: int = 1) -> list[tuple[slice, ...]]:
-    """The regions of level 0 that were not written, of worker `rank`; see `Image.missing`."""
-    owned = [as_bounds(region) for region in shard_slices(image, rank, world_size)]
-    return [as_slices(box) for box in missing_boxes(image.levels[0], owned)]
+def missing(self: Any, rank: int = 0, world_size: int = 1) -> list[tuple[slice, ...]]:
+    """The regions of level 0 that were not written, of those of one of several processes.
+
+    What `writer(resume=True)` or `write_image(resume=True)` noted as done counts as written, also where nothing
+    but the background was there and so nothing is stored.
+
+    Examples
+    --------
+    >>> image = gpuzarr.ome.create_image({}, (32, 64), "uint8", chunks=32)
+    >>> image.levels[0][:, :32] = 1
+    >>> image.missing()
+    [(slice(0, 32, None), slice(32, 64, None))]
+    """
+    owned = [as_bounds(region) for region in shard_slices(self, rank, world_size)]
+    first = self.levels[0]
+    return [as_slices(box) for box in missing_boxes(first, owned, done_shards(first))]
 
 
-def missing_boxes(level: Array, owned: Sequence[Bounds]) -> list[Bounds]:
-    """Boxes of the shards that are not done within some boxes; neighbours along the last axis are one."""
+def missing_boxes(level: Array, owned: Sequence[Bounds], done: np.ndarray) -> list[Bounds]:
+    """Boxes of the shards that are not done within some boxes; neighbours that make a box are one."""
     found: list[Bounds] = []
-    for coords in coords_left(level).tolist():
+    for coords in coords_left(level, done).tolist():
         box = bounds_of_object(level.layout, tuple(coords))
         for region in owned:
             if (shared := common(box, region)) is None:

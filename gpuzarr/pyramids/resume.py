@@ -8,40 +8,20 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.nodes.missing import as_slices
-from gpuzarr.pyramids.cascade import Cascade, Reduce, reduced_bounds
+from gpuzarr.pyramids.cascade import Cascade, reduced_bounds
 from gpuzarr.pyramids.cells import Box
-from gpuzarr.pyramids.downsample import downsample
 from gpuzarr.pyramids.ownership import of_level, scales
 from gpuzarr.write.coverage import Bounds, common
-from gpuzarr.write.journal import Journal
 from gpuzarr.write.objects import bounds_of_object, objects_of
 
 
-def reducer(image: Any) -> Reduce:
-    """The method of an image, on its device."""
-    device, method, background = image.levels[0].device, image.method, image.background
-
-    def reduce(values: Any, window: tuple[int, ...]) -> Any:
-        return downsample(values, window, method, device, background)
-
-    return reduce
-
-
-def journals(image: Any) -> list[Journal]:
-    """The journal of each level, which all are in the store from here on."""
-    found = [Journal(level.store, level.path, level.layout) for level in image.levels]
-    for journal in found:
-        journal.save()
-    return found
-
-
-def restore(cascade: Cascade, image: Any, owned: Sequence[Bounds]) -> None:
+def restore(cascade: Cascade, image: Any, owned: Sequence[Bounds], done: Sequence[np.ndarray]) -> None:
     """Read again what is done of a level and lies below shards of the next that are not: these were lost, or not begun.
 
-    `owned`: the boxes of level 0 of this worker, which restores nothing of others.
+    `owned`: the boxes of level 0 of this worker, which restores nothing of others. `done`: which shards of each level
+    are, in the shape of their grids.
     """
     levels, factors = image.levels, image.factors
-    done = [Journal(level.store, level.path, level.layout).done for level in levels]
     scale = scales(factors, levels[0].ndim)
     for i, window in enumerate(factors):
         mine = [of_level(box, scale[i], levels[i].shape) for box in owned]

@@ -7,18 +7,14 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from gpuzarr.checks import flag
 from gpuzarr.errors import ArgumentError
 from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.selection import Outer
 from gpuzarr.nodes.inputs import as_value
-from gpuzarr.nodes.missing import as_bounds, as_slices
+from gpuzarr.nodes.missing import as_slices
 from gpuzarr.progress import reporting
-from gpuzarr.pyramids import ownership
-from gpuzarr.pyramids.cascade import Cascade
 from gpuzarr.pyramids.incoming import Check, Incoming, incoming
-from gpuzarr.pyramids.resume import journals, reducer, restore
-from gpuzarr.read.memory import parse_bytes
+from gpuzarr.pyramids.run import begin
 from gpuzarr.write.coverage import volume
 from gpuzarr.write.merge import bounds_of
 from gpuzarr.write.writer import Writer
@@ -94,7 +90,7 @@ class ImageWriter:
 
 
 def open_writer(
-    image: Any,
+    self: Any,
     *,
     max_inflight: int | str = "1GiB",
     block: Any = None,
@@ -111,20 +107,62 @@ def open_writer(
     world_size: int = 1,
     progress: Any = False,
 ) -> ImageWriter:
-    """Make a writer of an image; see `Image.writer`."""
-    levels, factors = image.levels, ownership.writable_factors(image)
-    first = levels[0]
-    first.check_writable()
-    most = parse_bytes(max_inflight, "max_inflight")
-    limit = most if first.options.memory_limit is None else min(most, first.options.memory_limit)
-    owned = [as_bounds(region) for region in ownership.shard_slices(image, rank, world_size)]
-    noted = journals(image) if flag(resume, "resume") else []
-    wanted = ownership.missing_boxes(first, owned) if resume else owned
+    """Open a writer: blocks of level 0 are written, and with them all other levels, in one pass.
+
+    `writer[selection] = values` takes a block, from host or device memory, and returns as soon as it may be used
+    again. Whole shards of each level are written when they are complete, and none is read again.
+
+    Parameters
+    ----------
+    max_inflight
+        Bytes of values that may wait to be written, of all levels together.
+    block, halo
+        The shape of the blocks of a model without their halo, and how many voxels of the neighbours each has at
+        both ends of an axis: integers, or one for each axis. `writer.blocks` lists the blocks to make. By default
+        boxes of any shape are taken, each voxel once.
+    blend
+        How blocks are averaged where they overlap: "gaussian", "linear", "constant", or an array of weights. None:
+        the halo is cut off.
+    argmax, scale, offset, clamp, to, nan_to
+        What is done to values, in this order: the number of the greatest one along an axis that the image does not
+        have (a class); multiplied and added; limited to (least, greatest); converted to a dtype, by default that
+        of the image, with integers rounded to the nearest, ties to even, and limited to their range; NaN replaced.
+    resume
+        True: keep a journal of what is done, and continue a run that was interrupted, of which `writer.blocks`
+        are what is left.
+    rank, world_size
+        The number of this process, and how many write the image; each writes the regions of `shard_slices`.
+    progress
+        True: show a bar. A function is called as progress(done, total).
+
+    Returns
+    -------
+    ImageWriter
+        A context manager; `flush` and `close` wait, and raise what went wrong.
+
+    Raises
+    ------
+    ReadOnlyError
+        The image was opened for reading.
+    MetadataError
+        A level is not the finer one, reduced by integers.
+    ArgumentError
+        An argument makes no sense.
+
+    Examples
+    --------
+    >>> image = gpuzarr.ome.create_image({}, (32, 64, 64), "uint8", chunks=16)
+    >>> with image.writer(block=(16, 32, 32), halo=4, blend="gaussian", scale=255) as writer:
+    ...     for region in writer.blocks:
+    ...         writer[region] = np.ones([s.stop - s.start for s in region], np.float32)
+    >>> int(image.levels[-1][...].min())
+    255
+    """
+    run = begin(self, max_inflight, resume, rank, world_size)
+    first, cascade = self.levels[0], run.cascade
     how = {"argmax": argmax, "scale": scale, "offset": offset, "clamp": clamp, "to": to, "nan_to": nan_to}
-    blocks = incoming(image, wanted if block is not None else owned, block, halo, blend, how)
-    cascade = Cascade(levels, factors, reducer(image), limit, most // 4, noted)
-    if resume:
-        restore(cascade, image, owned)
+    blocks = incoming(self, run.owned if block is None else run.wanted, block, halo, blend, how)
+    run.restore()
 
     def accept(selection: Any, value: Any) -> tuple[Any, Any]:
         elements = select.basic(selection, first.shape)
@@ -137,8 +175,8 @@ def open_writer(
             checks.popleft()()
         cascade.write(elements, values)
 
-    inner = Writer(accept, write, first.layout, most // 2, first.device, 1, cascade)
-    writer = ImageWriter(image, inner, blocks, checks, must_finish=not resume)
+    inner = Writer(accept, write, first.layout, run.max_bytes // 2, first.device, 1, cascade)
+    writer = ImageWriter(self, inner, blocks, checks, must_finish=not run.journals)
     if progress is not False:
-        writer.report_to(progress, sum(map(volume, wanted)) if blocks.blocks is None else len(blocks.blocks))
+        writer.report_to(progress, sum(map(volume, run.wanted)) if blocks.blocks is None else len(blocks.blocks))
     return writer

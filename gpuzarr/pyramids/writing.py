@@ -7,20 +7,19 @@ from functools import partial
 from math import lcm, prod
 from typing import Any
 
-from gpuzarr.checks import flag, shown
+from gpuzarr.checks import shown
 from gpuzarr.errors import ValueKindError
 from gpuzarr.indexing.selection import Outer
 from gpuzarr.interrupts import ensured
 from gpuzarr.line import Line
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.inputs import as_array, as_value
-from gpuzarr.nodes.missing import as_bounds, as_slices
+from gpuzarr.nodes.missing import as_slices
 from gpuzarr.progress import reporting
 from gpuzarr.pyramids import ownership
 from gpuzarr.pyramids.cascade import Cascade, cell_shape, cut
 from gpuzarr.pyramids.incoming import cell_of
-from gpuzarr.pyramids.resume import journals, reducer, restore
-from gpuzarr.read.memory import parse_bytes
+from gpuzarr.pyramids.run import begin
 from gpuzarr.tasks import Task
 from gpuzarr.write.coverage import Bounds, volume
 
@@ -28,16 +27,7 @@ PIECE_BYTES = 32 << 20  # of level 0 that are written at once on a CPU; two are 
 GPU_PIECE_BYTES = 256 << 20
 
 
-def write_all(
-    image: Any,
-    source: Any,
-    *,
-    progress: Any = False,
-    resume: bool = False,
-    rank: int = 0,
-    world_size: int = 1,
-    max_inflight: int | str = "1GiB",
-) -> None:
+def write_all(image: Any, source: Any, *, progress: Any = False, **how: Any) -> None:
     """Write a source to all levels of an image.
 
     Parameters
@@ -49,32 +39,24 @@ def write_all(
         larger than memory: one piece is read while the one before is written.
     progress
         True for a bar, or a function that is called with the elements done and the elements in all.
-    resume, rank, world_size, max_inflight
-        As for `Image.writer`.
+    **how
+        As for `begin`.
 
     Raises
     ------
     ValueKindError
         The shape or the elements do not fit the image.
     """
-    levels, factors = image.levels, ownership.writable_factors(image)
-    first: Array = levels[0]
-    first.check_writable()
+    first: Array = image.levels[0]
     if not hasattr(source, "shape"):
         source = as_array(source, first.dtype)
     if tuple(source.shape) != first.shape:
         raise ValueKindError(f"a source of shape {shown(tuple(source.shape))} for an image of shape {first.shape}")
-    most = parse_bytes(max_inflight, "max_inflight")
-    limit = most if first.options.memory_limit is None else min(most, first.options.memory_limit)
-    owned = [as_bounds(region) for region in ownership.shard_slices(image, rank, world_size)]
-    noted = journals(image) if flag(resume, "resume") else []
-    wanted = ownership.missing_boxes(first, owned) if resume else owned
-    cascade = Cascade(levels, factors, reducer(image), limit, most // 4, noted)
-    if resume:
-        restore(cascade, image, owned)
-    pieces = pieces_of(image, source, wanted, most)
-    with reporting(progress, sum(map(volume, wanted)), "writing", "element") as report:
-        work = Pipelined(cascade, first, source, report)
+    run = begin(image, **how)
+    run.restore()
+    pieces = pieces_of(image, source, run.wanted, run.max_bytes)
+    with reporting(progress, sum(map(volume, run.wanted)), "writing", "element") as report:
+        work = Pipelined(run.cascade, first, source, report)
         ensured(partial(work.run, pieces), work.end)
 
 
