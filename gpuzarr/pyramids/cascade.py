@@ -12,6 +12,7 @@ complete are: what was written of them is stored, and the rest of their windows 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise, product
 from math import lcm
 from typing import Any
@@ -52,9 +53,10 @@ class Cascade:
         self.device: Device = levels[0].device
         self._open_shards = [OpenShards() for _ in levels]
         windows = [*factors, (1,) * levels[0].ndim]
-        self._shapes = [cell_shape(level.layout, window) for level, window in zip(levels, windows, strict=True)]
+        shapes = [cell_shape(level.layout, window) for level, window in zip(levels, windows, strict=True)]
+        self._shape = shapes[0]
         self._cells = [
-            Cells(level.shape, cell, level.dtype, self.device) for level, cell in zip(levels, self._shapes, strict=True)
+            Cells(level.shape, shape, level.dtype, self.device) for level, shape in zip(levels, shapes, strict=True)
         ]
         noted = zip(journals, levels, self._open_shards, strict=True) if journals else ()
         self._completed = [Completed(journal, level.layout, shards) for journal, level, shards in noted]
@@ -69,15 +71,12 @@ class Cascade:
             values = values.astype(self._levels[0].dtype, copy=False)
             box = Box(bounds, values)
             self._store(0, box)
-            self.reduce(0, box)
+            for piece in self._pieces(bounds) if self._factors else ():
+                self.take(0, replace(box.part(piece), is_stored=True))
 
-    def reduce(self, level: int, box: Box) -> None:
-        """Take a box of a level that is in the store, or on its way there, for the levels above it."""
-        if level == len(self._factors):
-            return
-        for piece in self._pieces(level, box.bounds):
-            for complete in self._cells[level].add(box.part(piece)):
-                self._reduce_cells(level, complete)
+    def take(self, level: int, box: Box) -> None:
+        """Take a box of a level: cells that are complete by it are stored, unless they are, and reduced."""
+        self._take(level, box)
         self._bound()
 
     def close(self) -> None:
@@ -95,14 +94,18 @@ class Cascade:
         for each in self._completed or self._open_shards:
             each.abort()
 
-    def _reduce_cells(self, level: int, box: Box) -> None:
-        """Reduce whole windows, and take what they become for the next level: whole cells are stored and reduced."""
-        window = self._factors[level]
-        reduced = Box(reduced_bounds(box.bounds, window), self._reduce(box.values, window), box.is_final)
-        for complete in self._cells[level + 1].add(reduced):
-            self._store(level + 1, complete)
-            if level + 1 < len(self._factors):
-                self._reduce_cells(level + 1, complete)
+    def _take(self, level: int, box: Box) -> None:
+        for complete in self._cells[level].add(box):
+            if not complete.is_stored:
+                self._store(level, complete)
+            self._reduce_windows(level, complete)
+
+    def _reduce_windows(self, level: int, box: Box) -> None:
+        """Reduce whole windows, and take what they become for the next level, if there is one."""
+        if level < len(self._factors):
+            window = self._factors[level]
+            values = self._reduce(box.values, window)
+            self._take(level + 1, Box(reduced_bounds(box.bounds, window), values, is_final=box.is_final))
 
     def _store(self, level: int, box: Box) -> None:
         selection = Outer(tuple(range(a, b) for a, b in box.bounds))
@@ -118,26 +121,23 @@ class Cascade:
 
     def _complete(self, level: int, cells: list[Cell]) -> None:
         """Store what is there of cells, unless it is, and reduce the windows of which something was written."""
-        boxes = [box for cell in cells for box in cell.boxes]
-        for box in boxes if level > 0 else ():
+        for box in (box for cell in cells if not cell.is_stored for box in cell.boxes):
             self._store(level, box)
-        if level == len(self._factors):
-            return
-        for cell in cells:
+        for cell in cells if level < len(self._factors) else ():
             for box in cell.boxes:
                 windows = whole_windows(box.bounds, self._factors[level], cell.bounds)
-                self._reduce_cells(level, box if windows == box.bounds else self._read(level, windows))
+                self._reduce_windows(level, box if windows == box.bounds else self._read(level, windows))
 
     def _read(self, level: int, bounds: Bounds) -> Box:
         """The elements of a box of a level as they are in the store, with what is in shards that are open."""
         self._open_shards[level].close()
         values = self._levels[level][tuple(slice(a, b) for a, b in bounds)]
-        return Box(bounds, values, is_final=False)
+        return Box(bounds, values, is_stored=True, is_final=False)
 
-    def _pieces(self, level: int, bounds: Bounds) -> Iterator[Bounds]:
-        """Cut a box between cells, so that little more than itself is in memory while it is reduced."""
-        most = max(MIN_PIECE_BYTES, self._max_bytes // 2) // self._levels[level].dtype.itemsize
-        return cut(bounds, self._shapes[level], most)
+    def _pieces(self, bounds: Bounds) -> Iterator[Bounds]:
+        """Cut a box of level 0 between cells, so that little more than itself is in memory while it is reduced."""
+        most = max(MIN_PIECE_BYTES, self._max_bytes // 2) // self._levels[0].dtype.itemsize
+        return cut(bounds, self._shape, most)
 
 
 def cell_shape(layout: Layout, window: Sequence[int]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ complete cell can be encoded and reduced, and is not needed after that.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -21,15 +21,20 @@ Coords = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Box:
-    """Elements of a level. `is_final`: none of them was made of elements that were still to be written."""
+    """Elements of a level.
+
+    `is_stored`: all of them are in the store, or on their way there. `is_final`: none of them was made of elements that
+    were still to be written.
+    """
 
     bounds: Bounds
     values: Any
+    is_stored: bool = False
     is_final: bool = True
 
     def part(self, bounds: Bounds) -> Box:
         """The elements of a box within."""
-        return Box(bounds, self.values[within(bounds, self.bounds)], self.is_final)
+        return replace(self, bounds=bounds, values=self.values[within(bounds, self.bounds)])
 
 
 @dataclass
@@ -39,13 +44,18 @@ class Cell:
     bounds: Bounds
     values: Any
     coverage: Coverage
+    is_stored: bool = True
     is_final: bool = True
+
+    @property
+    def box(self) -> Box:
+        """All of it."""
+        return Box(self.bounds, self.values, self.is_stored, self.is_final)
 
     @property
     def boxes(self) -> list[Box]:
         """What is there of it."""
-        whole = Box(self.bounds, self.values, self.is_final)
-        return [whole.part(bounds) for bounds in self.coverage.boxes]
+        return [self.box.part(bounds) for bounds in self.coverage.boxes]
 
 
 class Cells:
@@ -109,10 +119,10 @@ class Cells:
             assert shared is not None
             cell.values[within(shared, cell.bounds)] = box.part(shared).values
             cell.coverage.add(shared)
-            cell.is_final = cell.is_final and box.is_final
+            cell.is_stored, cell.is_final = cell.is_stored and box.is_stored, cell.is_final and box.is_final
             if not cell.coverage.left:
                 self._pop(coords)
-                yield Box(cell.bounds, cell.values, cell.is_final)
+                yield cell.box
 
     def _coords(self, bounds: Bounds) -> Iterator[Coords]:
         return product(*(range(a // n, (b - 1) // n + 1) for (a, b), n in zip(bounds, self._cell, strict=True)))

@@ -30,7 +30,7 @@ def restore(cascade: Cascade, image: Any, owned: Sequence[Bounds], done: Sequenc
             for region in mine:
                 if (box := common(shard, region)) is not None:
                     for part in _below(levels[i + 1], done[i + 1], box, window):
-                        cascade.reduce(i, Box(part, levels[i][as_slices(part)]))
+                        cascade.take(i, Box(part, levels[i][as_slices(part)], is_stored=True))
 
 
 def _below(upper: Any, done: np.ndarray, box: Bounds, window: Sequence[int]) -> list[Bounds]:

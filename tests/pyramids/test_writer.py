@@ -21,6 +21,7 @@ import gpuzarr
 from gpuzarr.errors import ArgumentError, ClosedError, ReadOnlyError, StoreError, ValueKindError
 from gpuzarr.nodes.missing import as_slices, done_shards
 from gpuzarr.pyramids.writing import write_all
+from gpuzarr.write.journal import Journal
 from gpuzarr.write.objects import bounds_of_object
 from tests import hardware
 from tests.pyramids.images import Plain, image, noise
@@ -222,6 +223,19 @@ def test_whatever_fails_what_is_done_is_stored(seed: int) -> None:
     for rank in range(world_size):
         resumed(made, values, chosen, rank, world_size, inflight)
     assert made.missing() == []
+    made.check(values)
+
+
+def test_what_is_stored_and_what_is_not_make_one_window() -> None:
+    """Of the three chunks of a window of level 1 two are done; the third is only at level 0."""
+    made, values = image({}, (6,), [(1,), (3,)], (1,)), noise((6,))
+    made.levels[0][:], made.levels[1][:2] = values, values[:2]
+    for level, count in zip(made.levels, (6, 2, 0), strict=True):
+        journal = Journal(level.store, level.path, level.layout)
+        for i in range(count):
+            journal.note((i,))
+        journal.save()
+    made.writer(resume=True).close()
     made.check(values)
 
 
