@@ -33,7 +33,7 @@ def lies_in(inner: Identity, outer: Identity) -> bool:
 def around(store: Store) -> Iterator[tuple[Node, str]]:
     """The places around a store at which nodes may be, in larger stores; and the path of this one from there."""
     if (folder := _folder(store)) is not None:
-        root = folder = os.path.realpath(folder)
+        root = folder = _real(folder)
         while (outer := os.path.dirname(folder)) != folder:
             folder = outer
             if any(os.path.lexists(f"{folder}/{name}") for name in ("zarr.json", ".zarray")):
@@ -53,7 +53,7 @@ def widest(store: Store, path: str) -> Node:
     if isinstance(store, LocalStore):
         if not os.path.islink(store.folder) and not _is_group(os.path.dirname(store.folder)):
             return store, path
-        root = folder = os.path.realpath(store.folder)
+        root = folder = _real(store.folder)
         while (outer := os.path.dirname(folder)) != folder and _is_group(outer):
             folder = outer
         inner = os.path.relpath(root, folder)
@@ -71,7 +71,7 @@ def widest(store: Store, path: str) -> Node:
 def identity(store: Store, path: str) -> Identity:
     """A value that is the same for all stores and paths that mean the same place."""
     if (folder := _folder(store)) is not None:
-        return "folder", os.path.realpath(f"{folder}/{path}")
+        return "folder", _real(f"{folder}/{path}")
     if isinstance(store, PartStore):
         return identity(store.store, joined(store.path, path))
     if (client := getattr(store, "client", None)) is not None:
@@ -121,6 +121,14 @@ class Only:
 
     def __hash__(self) -> int:
         return id(self.store)
+
+
+def _real(path: str) -> str:
+    """A path without links; one that no file can have, as it has a NUL or half a surrogate pair, as it is."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return path
 
 
 def _is_group(folder: str) -> bool:

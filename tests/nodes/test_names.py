@@ -141,6 +141,8 @@ def test_names_that_are_used(kind: str, zarr_format: int, tmp_path: Path) -> Non
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("kind", ["folder", "mapping"])
 def test_names_that_are_refused(kind: str, zarr_format: int, call: str, tmp_path: Path) -> None:
+    """Also where something is kept of stores, which is told what has changed: there is a cache."""
+    cache = gpuzarr.ChunkCache(1)
     _, group, contents = new(kind, tmp_path / "s", zarr_format)
     before = contents()
     for name in (*NEVER, *(NOT_IN_FILES if kind == "folder" else ())):
@@ -149,6 +151,7 @@ def test_names_that_are_refused(kind: str, zarr_format: int, call: str, tmp_path
         with pytest.raises(gpuzarr.ArgumentError):
             print(repr(name)[:80], CALLS[call](group, name))
         assert contents() == before, name
+    assert cache.nbytes == 0
     for name in NEVER + NOT_IN_FILES:
         try:
             assert name not in group or not str(name).strip("/\\")
