@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import lcm, prod
+from numbers import Integral
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError
@@ -16,7 +17,7 @@ from gpuzarr.write.coverage import Bounds
 NAMES = {"stride": "nearest"}  # of methods, by iohub's names that are others than ours
 PIECE_BYTES = 32 << 20  # of the source that are in memory at once, on a CPU
 GPU_PIECE_BYTES = 256 << 20
-MOST_PIECES_IN_ONE = 4  # that are read at once where chunks of the source would be read several times otherwise
+MAX_GROWTH = 4  # of pieces that end where chunks of the source do, so that no chunk is decoded several times
 
 
 def downsample_into(
@@ -43,10 +44,11 @@ def downsample_into(
     """
     bounds = _bounds(target, region)
     _check_windows(source, target, factors)
-    with target.writer() as writer:
+    name, device = NAMES.get(method, method), source.device
+    with device.on(), target.writer() as writer:
         for piece in _pieces(source, target, bounds, factors):
             values = source[tuple(slice(a, b) for a, b in piece)]
-            made = downsample(values, factors, NAMES.get(method, method), source.device)
+            made = downsample(values, factors, name, device)
             writer[tuple(slice(a, b) for a, b in reduced_bounds(piece, factors))] = made
 
 
@@ -59,7 +61,9 @@ def _bounds(target: Array, region: Sequence[slice]) -> Bounds:
 
 def _check_windows(source: Array, target: Array, factors: Sequence[int]) -> None:
     """ArgumentError unless the source has a window for each element of the target."""
-    is_sound = len(factors) == source.ndim == target.ndim and all(factor >= 1 for factor in factors)
+    is_sound = len(factors) == source.ndim == target.ndim and all(
+        isinstance(factor, Integral) and factor >= 1 for factor in factors
+    )
     if not is_sound or any(
         n > most for n, most in zip(target.shape, reduced(source.shape, tuple(factors)), strict=True)
     ):
@@ -80,6 +84,6 @@ def _pieces(source: Array, target: Array, bounds: Bounds, factors: Sequence[int]
     windows = tuple((a * factor, min(b * factor, length)) for (a, b), factor, length in spans)
     cell = [n * factor for n, factor in zip(target.layout.first_chunk_shape, factors, strict=True)]
     both = list(map(lcm, cell, source.layout.first_chunk_shape))
-    if prod(map(min, both, source.shape)) <= MOST_PIECES_IN_ONE * most:
+    if prod(map(min, both, source.shape)) <= MAX_GROWTH * most:
         cell = both
     yield from cut(windows, cell, most)
