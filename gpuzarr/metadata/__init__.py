@@ -91,6 +91,10 @@ class ChunkKeys:
         rows = zip(*coords.T.tolist(), strict=True) if isinstance(coords, np.ndarray) else coords
         return [template % row for row in rows]
 
+    def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
+        """The key of one chunk: `encode` by the name of zarr-python."""
+        return self.encode([tuple(chunk_coords)])[0]
+
     def decode(self, key: str, path: str) -> tuple[int, ...] | None:
         """The coordinates of the chunk that a key below the array at `path` names; None if it names none."""
         name = key[len(path) + 1 :] if path else key

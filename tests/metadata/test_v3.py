@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,6 +79,16 @@ def test_what_may_be_left_out():
 )
 def test_chunk_key_encodings(document, keys):
     assert parse(chunk_key_encoding=document).chunk_keys == keys
+
+
+@pytest.mark.parametrize("coords", [(), (7,), (1, 20, 300)])
+@pytest.mark.parametrize("separator", ["/", "."])
+@pytest.mark.parametrize("name", ["default", "v2"])
+def test_the_key_of_one_chunk_is_that_of_zarr_python(name, separator, coords):
+    document = {"name": name, "configuration": {"separator": separator}}
+    theirs = zarr.create_array({}, shape=(1,) * len(coords), dtype="u1", chunk_key_encoding=document).metadata
+    ours = parse(chunk_key_encoding=document).chunk_key_encoding
+    assert ours.encode_chunk_key(coords) == theirs.chunk_key_encoding.encode_chunk_key(coords)
 
 
 def test_short_hand_names():
