@@ -1,0 +1,113 @@
+"""The coordinates and arrays of a store, which are made where they are missing and must agree where they exist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.checks import shown
+from gpuzarr.errors import ExistsError, NotFoundError
+from gpuzarr.integrations.earth2studio import coords as systems
+from gpuzarr.integrations.earth2studio.chunking import Chunking
+from gpuzarr.integrations.earth2studio.coords import Coords, System
+from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.group import Group
+
+
+class Schema:
+    """Opens and makes the arrays of a group; those of coordinates by `on_host`, the same group for the CPU.
+
+    `parallel`: all values of coordinates of which others give a part. `arrays`: arrays that are open, by their names.
+    ExistsError if the store has other values of those in `parallel`.
+    """
+
+    def __init__(self, root: Group, on_host: Group, parallel: Coords, chunking: Chunking, codecs: Any) -> None:
+        self._root, self._on_host = root, on_host
+        self._parallel, self._chunking, self._codecs = parallel, chunking, codecs
+        self.arrays: dict[str, Array] = {}
+        self._coords: Coords = {}
+        for name, values in parallel.items():
+            self._check(name, values)
+
+    # coordinates
+
+    def stored(self, system: System, *, complete: bool = False) -> Coords:
+        """All coordinates of the dimensions of a system, which are stored if they are not there.
+
+        `complete`: a system has all of them, but for those in `parallel`. ArgumentError for values that are not in
+        `parallel`, ExistsError if the store has others.
+        """
+        whole = {name: self._parallel.get(name, values) for name, values in system.lines.items()}
+        for name, values in system.lines.items():
+            if name in self._parallel:
+                systems.positions(name, whole[name], values)
+            elif complete:
+                self._check(name, values)
+        for name, (values, _) in system.grids.items():
+            self._check(name, values)
+        for name, (values, dimensions) in system.grids.items():
+            self._coordinate(name, values, dimensions)
+        return {name: self._coordinate(name, values, [name]) for name, values in whole.items()}
+
+    def known(self, system: System) -> Coords:
+        """All coordinates of the dimensions of a system. NotFoundError for one that is not in the store."""
+        for name in (*system.lines, *system.grids):
+            if self._known(name) is None:
+                raise NotFoundError(f"{self._root!r} has no coordinate {name!r}")
+        for name, (values, _) in system.grids.items():
+            self._check(name, values)
+        return {name: self._coords[name] for name in system.lines}
+
+    def positions(self, system: System) -> list[np.ndarray]:
+        """Where the values of a system lie in the store, for each dimension. ArgumentError for others than there."""
+        return [systems.positions(name, self._coords[name], values) for name, values in system.lines.items()]
+
+    def _coordinate(self, name: str, values: np.ndarray, dimensions: list[str]) -> np.ndarray:
+        if (stored := self._known(name)) is None:
+            self._on_host.create_array(
+                name,
+                data=values,
+                chunks=tuple(max(length, 1) for length in values.shape),
+                compressors=self._codecs,
+                dimension_names=dimensions,
+            )
+            stored = self._coords[name] = values
+        return stored
+
+    def _known(self, name: str) -> np.ndarray | None:
+        """The coordinate of this name in the store, which is read once."""
+        if name not in self._coords and isinstance(found := self._on_host.get(name), Array):
+            self._coords[name] = found[...]
+        return self._coords.get(name)
+
+    def _check(self, name: str, values: np.ndarray) -> None:
+        stored = self._known(name)
+        if stored is not None and not systems.same(stored, values):
+            raise ExistsError(f"{self._root!r} has other values of the coordinate {name!r}: {shown(stored)}")
+
+    # arrays
+
+    def array(self, name: str, coords: Coords, dtype: Any = None) -> Array:
+        """The array of this name, made with a dtype if there is none. ExistsError if it has other dimensions."""
+        if name not in self.arrays:
+            if dtype is not None and name not in self._root:
+                return self.create(name, coords, dtype, {})
+            self.arrays[name] = self._root.get_array(name)
+        array, shape = self.arrays[name], tuple(map(len, coords.values()))
+        if array.dimension_names != tuple(coords) or array.shape != shape:
+            found = f"dimensions {array.dimension_names} and shape {array.shape}"
+            raise ExistsError(f"{array!r} has {found}, not {tuple(coords)} and {shape}")
+        return array
+
+    def create(self, name: str, coords: Coords, dtype: Any, options: dict[str, Any]) -> Array:
+        """Make an array with these dimensions; `options` are others of `create_array`."""
+        layout = {"chunks": self._chunking.chunk_shape(coords), "shards": self._chunking.shard_shape(coords)}
+        self.arrays[name] = made = self._root.create_array(
+            name,
+            shape=tuple(map(len, coords.values())),
+            dtype=dtype,
+            dimension_names=list(coords),
+            **{**layout, "compressors": self._codecs, **options},
+        )
+        return made

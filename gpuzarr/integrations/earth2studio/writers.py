@@ -1,0 +1,88 @@
+"""The writers of the arrays of a forecast, which share a limit of memory."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import weakref
+from contextlib import suppress
+from typing import Any
+
+from gpuzarr.errors import GpuZarrWarning, warn
+from gpuzarr.nodes.array import Array
+from gpuzarr.per_process import PROCESS
+from gpuzarr.write.writer import Writer
+
+_ALL: weakref.WeakSet[Writers] = weakref.WeakSet()
+
+
+class Writers:
+    """Writes to arrays: at once, or by a writer for each.
+
+    `blocking`: arrays without shards are written before `put` returns. `max_inflight`: bytes of copies that may be held
+    for all arrays together.
+    """
+
+    def __init__(self, max_inflight: int, blocking: bool) -> None:
+        self._max_inflight, self._blocking = max_inflight, blocking
+        self._open: dict[str, Writer] = {}
+        _ALL.add(self)
+        weakref.finalize(self, _dropped, self._open, PROCESS.value).atexit = False  # `_at_exit` is earlier
+
+    def put(self, array: Array, box: tuple[slice, ...], values: Any, sharers: int) -> None:
+        """Write a box of an array; `sharers` arrays share the limit of memory. An error may be of an earlier write."""
+        if self._blocking and array.shards is None:
+            array[box] = values
+            return
+        if (writer := self._open.get(array.path)) is None:
+            writer = self._open[array.path] = array.writer(max(self._max_inflight // max(sharers, 1), 1))
+        try:
+            writer[box] = values
+        except BaseException:  # it may have stopped: the next write has a new one
+            del self._open[array.path]
+            with suppress(Exception):
+                writer.close()
+            raise
+
+    def flush(self) -> None:
+        """Wait until everything is in the store. Raises the first error, when all writers have ended."""
+        _close(self._open)
+
+    @property
+    def are_idle(self) -> bool:
+        """True if everything is in the store."""
+        return not self._open
+
+
+def _close(writers: dict[str, Writer]) -> None:
+    first: Exception | None = None
+    while writers:
+        _, writer = writers.popitem()
+        try:
+            writer.close()
+        except Exception as error:
+            first = first or error
+    if first is not None:
+        raise first
+
+
+def _dropped(writers: dict[str, Writer], process: object) -> None:
+    """Store what was given to a backend that nobody has closed. It does not wait: it may be called in any thread."""
+    if writers and process is PROCESS.value:
+        _warn()
+        threading.Thread(target=_close, args=(writers,)).start()
+
+
+def _at_exit() -> None:
+    """Store what was given to backends that are open at the end of the process."""
+    for writers in list(_ALL):
+        if not writers.are_idle:
+            _warn()
+            writers.flush()
+
+
+def _warn() -> None:
+    warn("a ZarrBackend was not closed; call its close(), which raises what could not be stored", GpuZarrWarning)
+
+
+atexit.register(_at_exit)  # after that of `gpuzarr.line`, so it is called before
