@@ -14,7 +14,7 @@ from gpuzarr.checks import flag
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, ValueKindError
 from gpuzarr.integrations.earth2studio import coords as systems
-from gpuzarr.integrations.earth2studio.chunking import STEPS, Chunking
+from gpuzarr.integrations.earth2studio.chunking import STEPS, Chunking, sizes
 from gpuzarr.integrations.earth2studio.coords import System
 from gpuzarr.integrations.earth2studio.schema import Schema
 from gpuzarr.integrations.earth2studio.writers import Writers
@@ -102,7 +102,9 @@ class ZarrBackend:
     ) -> None:
         self.parallel_coords = systems.cleaned({} if parallel_coords is None else parallel_coords, "parallel_coords")
         alone = frozenset(STEPS) | self.parallel_coords.keys()
-        chunking = Chunking(alone, dict(chunked_coords or {}), dict(shard_coords or {}))
+        chunking = Chunking(
+            alone, sizes(chunked_coords or {}, "chunked_coords"), sizes(shard_coords or {}, "shard_coords")
+        )
         self._writers = Writers(parse_bytes(max_inflight, "max_inflight"), flag(blocking, "blocking"))
         for name, values in self.parallel_coords.items():
             if values.ndim != 1:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import number, shown
 from gpuzarr.errors import ArgumentError
 from gpuzarr.integrations.earth2studio.coords import Coords
 
@@ -18,12 +20,6 @@ class Chunking:
     alone: frozenset[str]
     chunks: dict[str, int]
     shards: dict[str, int]
-
-    def __post_init__(self) -> None:
-        for field, sizes in {"chunked_coords": self.chunks, "shard_coords": self.shards}.items():
-            for name, size in sizes.items():
-                if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                    raise ArgumentError(f"{field}[{name!r}] must be a positive integer, not {shown(size)}")
 
     def chunk_shape(self, coords: Coords) -> tuple[int, ...]:
         """The chunks of an array: by default 1 along what is computed step by step, else the whole length."""
@@ -45,3 +41,10 @@ class Chunking:
                 raise ArgumentError(f"shard_coords[{name!r}] is {size}, which is no multiple of its chunks of {chunk}")
             shape.append(size)
         return tuple(shape) if self.shards.keys() & coords.keys() and tuple(shape) != chunks else None
+
+
+def sizes(given: Any, what: str) -> dict[str, int]:
+    """Check sizes by the names of dimensions. ArgumentError for what is none."""
+    if not isinstance(given, Mapping):
+        raise ArgumentError(f"{what} must be a dict from names of dimensions to sizes, not {shown(given)}")
+    return {name: number(size, f"{what}[{name!r}]", 1) for name, size in given.items()}
