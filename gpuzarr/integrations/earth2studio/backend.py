@@ -189,13 +189,26 @@ class ZarrBackend:
         for tensor in tensors:
             if tensor is not None:
                 _check_shape(tensor, system)
+        if options.get("overwrite"):
+            self.flush()
+            new = names
+        else:
+            new = self._missing(names, system)
         whole = self._schema.stored(system, complete=True)
         for name, tensor in zip(names, tensors, strict=True):
-            own_dtype = getattr(tensor, "dtype", "float32") if dtype is None else dtype
-            is_new = options.get("overwrite") or name not in self.root
-            array = self._schema.create(name, whole, own_dtype, options) if is_new else self._schema.array(name, whole)
-            if is_new and tensor is not None:
-                self._put(array, system, tensor, len(names))
+            if name in new:
+                kind = getattr(tensor, "dtype", "float32") if dtype is None else dtype
+                array = self._schema.create(name, whole, kind, options)
+                if tensor is not None:
+                    self._put(array, system, tensor, len(names))
+
+    def _missing(self, names: list[str], system: System) -> list[str]:
+        """Those arrays that do not exist. ExistsError for one that has other dimensions."""
+        missing = [name for name in names if name not in self._schema]
+        for name in names:
+            if name not in missing:
+                self._schema.check_dimensions(name, system.lines)
+        return missing
 
     # writing and reading
 
@@ -234,6 +247,7 @@ class ZarrBackend:
         system = systems.separated(coords)
         for tensor in tensors:
             _check_shape(tensor, system)
+        self._missing(names, system)
         whole = self._schema.stored(system)
         arrays = [self._schema.array(name, whole, tensor.dtype) for name, tensor in zip(names, tensors, strict=True)]
         for array, tensor in zip(arrays, tensors, strict=True):

@@ -36,7 +36,7 @@ class Schema:
         """All coordinates of the dimensions of a system, which are stored if they are not there.
 
         `complete`: a system has all of them, but for those in `parallel`. ArgumentError for values that are not in
-        `parallel`, ExistsError if the store has others.
+        `parallel` or in the store, ExistsError if the store has others; then nothing was stored.
         """
         whole = {name: self._parallel.get(name, values) for name, values in system.lines.items()}
         for name, values in system.lines.items():
@@ -44,6 +44,8 @@ class Schema:
                 systems.positions(name, whole[name], values)
             elif complete:
                 self._check(name, values)
+            elif (stored := self._known(name)) is not None:
+                systems.positions(name, stored, values)
         for name, (values, _) in system.grids.items():
             self._check(name, values)
         for name, (values, dimensions) in system.grids.items():
@@ -90,15 +92,24 @@ class Schema:
 
     def array(self, name: str, coords: Coords, dtype: Any = None) -> Array:
         """The array of this name, made with a dtype if there is none. ExistsError if it has other dimensions."""
-        if name not in self.arrays:
-            if dtype is not None and name not in self._root:
-                return self.create(name, coords, dtype, {})
-            self.arrays[name] = self._root.get_array(name)
+        if dtype is not None and name not in self:
+            return self.create(name, coords, dtype, {})
+        self.check_dimensions(name, coords)
         array, shape = self.arrays[name], tuple(map(len, coords.values()))
-        if array.dimension_names != tuple(coords) or array.shape != shape:
-            found = f"dimensions {array.dimension_names} and shape {array.shape}"
-            raise ExistsError(f"{array!r} has {found}, not {tuple(coords)} and {shape}")
+        if array.shape != shape:
+            raise ExistsError(f"{array!r} has shape {array.shape}, but its coordinates have {shape}")
         return array
+
+    def check_dimensions(self, name: str, coords: Coords) -> None:
+        """ExistsError if the array of this name has other dimensions. NotFoundError if there is none."""
+        if name not in self.arrays:
+            self.arrays[name] = self._root.get_array(name)
+        found = self.arrays[name].dimension_names
+        if found != tuple(coords):
+            raise ExistsError(f"{self.arrays[name]!r} has the dimensions {found}, not {tuple(coords)}")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.arrays or name in self._root
 
     def create(self, name: str, coords: Coords, dtype: Any, options: dict[str, Any]) -> Array:
         """Make an array with these dimensions; `options` are others of `create_array`."""

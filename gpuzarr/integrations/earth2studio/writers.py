@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from gpuzarr.errors import GpuZarrWarning, warn
@@ -26,6 +26,7 @@ class Writers:
     def __init__(self, max_inflight: int, blocking: bool) -> None:
         self._max_inflight, self._blocking = max_inflight, blocking
         self._open: dict[str, Writer] = {}
+        self._process = PROCESS.value
         _ALL.add(self)
         weakref.finalize(self, _dropped, self._open, PROCESS.value).atexit = False  # `_at_exit` is earlier
 
@@ -49,9 +50,9 @@ class Writers:
         _close(self._open)
 
     @property
-    def are_idle(self) -> bool:
-        """True if everything is in the store."""
-        return not self._open
+    def are_open(self) -> bool:
+        """Whether something may not be in the store yet that this process has written."""
+        return bool(self._open) and self._process is PROCESS.value
 
 
 def _close(writers: dict[str, Writer]) -> None:
@@ -75,10 +76,11 @@ def _dropped(writers: dict[str, Writer], process: object) -> None:
 
 def _at_exit() -> None:
     """Store what was given to backends that are open at the end of the process."""
-    for writers in list(_ALL):
-        if not writers.are_idle:
-            _warn()
-            writers.flush()
+    with ExitStack() as stack:  # each is flushed, whatever the others raise
+        for writers in list(_ALL):
+            if writers.are_open:
+                _warn()
+                stack.callback(writers.flush)
 
 
 def _warn() -> None:

@@ -97,17 +97,18 @@ def test_what_is_no_coordinate_system(coords: Any, match: str) -> None:
         ({"lead_time": LEADS[[1, 1]]}, ArgumentError, "'lead_time' has a value twice"),
         ({"lat": np.array([10.0, 0, 5])}, ArgumentError, "'lat' is not stored for"),
         ({"lat": np.array(["a", "b", "c"])}, ArgumentError, "'lat'"),
-        ({"lon": np.zeros(1)}, ExistsError, "has dimensions"),
+        ({"lon": np.zeros(1)}, ExistsError, "has the dimensions"),
     ],
 )
 def test_writes_at_other_coordinates_are_refused(change: dict[str, Any], kind: Any, match: str) -> None:
     """By a ValueError, as in `AsyncZarrBackend`; and nothing is written."""
     io = made()
     coords = COORDS | change
+    values = np.ones([len(values) for values in coords.values()])
     with pytest.raises(kind, match=match) as raised:
-        io.write(np.ones([len(values) for values in coords.values()]), coords, "t")
+        io.write([values, values], coords, ["new", "t"])
     assert isinstance(raised.value, ValueError)
-    assert not io["t"][...].any()
+    assert set(io) == {"lead_time", "lat", "t"} and not io["t"][...].any()
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
@@ -118,7 +119,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         io.add_array(COORDS, "u", np.ones((4, 1)))
     with pytest.raises(ArgumentError, match="1 tensors for 2 arrays: t, u"):
         io.write([np.ones((4, 3))], COORDS, ["t", "u"])
-    with pytest.raises(ExistsError, match="has dimensions"):
+    with pytest.raises(ExistsError, match="has the dimensions"):
         io.write(np.ones((3, 4)), {name: COORDS[name] for name in ("lat", "lead_time")}, "t")
     assert set(io) == {"lat", "lead_time", "t"}
 
@@ -130,7 +131,7 @@ def test_arrays_that_exist_are_left_and_must_fit() -> None:
     assert io["t"][...].all() and not io["u"][...].any()
     with pytest.raises(ExistsError, match="other values of the coordinate 'lat'"):
         io.add_array(COORDS | {"lat": np.arange(3)}, "v")
-    with pytest.raises(ExistsError, match="has dimensions"):
+    with pytest.raises(ExistsError, match="has the dimensions"):
         io.add_array({"lead_time": LEADS}, "t")
     with pytest.raises(ExistsError, match="other values of the coordinate 'lead_time'"):
         ZarrBackend(io.store, {"lead_time": LEADS[:3]})
@@ -189,3 +190,11 @@ def test_names_that_there_are_not() -> None:
     assert isinstance(io.read(COORDS, "t")[0], torch.Tensor)
     with pytest.raises((MetadataError, ArgumentError)):
         io.add_array(COORDS, "../t")
+
+
+def test_an_array_that_is_replaced_gets_nothing_that_was_for_the_old_one() -> None:
+    io = ZarrBackend(None, {"lead_time": LEADS}, shard_coords={"lead_time": 4}, blocking=False)
+    io.write(np.ones((1, 3)), COORDS | {"lead_time": LEADS[:1]}, "t")
+    io.add_array(COORDS, "t", dtype="int16", overwrite=True)
+    io.write(np.full((1, 3), 2), COORDS | {"lead_time": LEADS[1:2]}, "t")
+    assert io["t"].dtype == "int16" and io["t"][:, 0].tolist() == [0, 2, 0, 0]

@@ -26,7 +26,7 @@ def backend(plan: Plan, device: Any = "cpu", store: Any = None) -> ZarrBackend:
     )
 
 
-@settings(max_examples=examples(80))
+@settings(max_examples=examples(50))
 @given(st.data())
 def test_writes_of_any_parts_in_any_order(data: Any) -> None:
     plan = data.draw(plans())
