@@ -47,8 +47,9 @@ class ZarrBackend:
     zarr_codecs
         The compression, as `compressors` of `gpuzarr.create_array`; default: zstd. None: no compression.
     blocking
-        True (default): `write` returns when values are stored, except those for shards. False: they are copied, and
-        stored on another thread; an error is raised by a later call. Shards are always written like this.
+        True (default): `write` returns when values are stored, except those for shards. False: it returns when they are
+        copied; they are stored on other threads, and an error is raised by a later call. Shards are always written like
+        this.
     max_inflight
         Bytes of copies held at any time (an int, or a text such as "1GiB"), which the arrays share equally.
     overwrite
@@ -200,7 +201,7 @@ class ZarrBackend:
                 kind = getattr(tensor, "dtype", "float32") if dtype is None else dtype
                 array = self._schema.create(name, whole, kind, options)
                 if tensor is not None:
-                    self._put(array, system, tensor, len(names))
+                    self._put([array], system, [tensor])
 
     def _missing(self, names: list[str], system: System) -> list[str]:
         """Those arrays that do not exist. ExistsError for one that has other dimensions."""
@@ -250,14 +251,17 @@ class ZarrBackend:
         self._missing(names, system)
         whole = self._schema.stored(system)
         arrays = [self._schema.array(name, whole, tensor.dtype) for name, tensor in zip(names, tensors, strict=True)]
-        for array, tensor in zip(arrays, tensors, strict=True):
-            self._put(array, system, tensor, len(names))
+        self._put(arrays, system, tensors)
 
-    def _put(self, array: Array, system: System, tensor: Any, together: int) -> None:
-        """Write a tensor to an array; `together`: how many arrays are written."""
-        sharers = max(together, len(self._schema.arrays))
-        for there, here in systems.boxes(self._schema.positions(system)):
-            self._writers.put(array, there, tensor[here], sharers)
+    def _put(self, arrays: list[Array], system: System, tensors: list[Any]) -> None:
+        """Write a tensor to each array."""
+        places = self._schema.positions(system)
+        try:
+            for array, tensor in zip(arrays, tensors, strict=True):
+                for there, here in systems.boxes(places):
+                    self._writers.put(array, there, tensor[here], len(self._schema.arrays))
+        finally:
+            self._writers.settle(arrays)
 
     def read(self, coords: Mapping[str, Any], array_name: str, device: Any = "cpu") -> tuple[Any, Any]:
         """Read values at these coordinates, when all is written.

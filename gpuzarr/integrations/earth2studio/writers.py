@@ -17,10 +17,10 @@ _ALL: weakref.WeakSet[Writers] = weakref.WeakSet()
 
 
 class Writers:
-    """Writes to arrays: at once, or by a writer for each.
+    """Writes to arrays, by a writer for each, so that as many are compressed at once as there are cores.
 
-    `blocking`: arrays without shards are written before `put` returns. `max_inflight`: bytes of copies that may be held
-    for all arrays together.
+    `blocking`: `settle` waits for arrays without shards. `max_inflight`: bytes of copies that may be held for all
+    arrays together.
     """
 
     def __init__(self, max_inflight: int, blocking: bool) -> None:
@@ -32,11 +32,8 @@ class Writers:
 
     def put(self, array: Array, box: tuple[slice, ...], values: Any, sharers: int) -> None:
         """Write a box of an array; `sharers` arrays share the limit of memory. An error may be of an earlier write."""
-        if self._blocking and array.shards is None:
-            array[box] = values
-            return
         if (writer := self._open.get(array.path)) is None:
-            writer = self._open[array.path] = array.writer(max(self._max_inflight // max(sharers, 1), 1))
+            writer = self._open[array.path] = array.writer(max(self._max_inflight // sharers, 1))
         try:
             writer[box] = values
         except BaseException:  # it may have stopped: the next write has a new one
@@ -44,6 +41,12 @@ class Writers:
             with suppress(Exception):
                 writer.close()
             raise
+
+    def settle(self, arrays: list[Array]) -> None:
+        """At the end of a call that wrote to these arrays: wait until it is stored, if that is wanted."""
+        if self._blocking:
+            paths = {array.path for array in arrays if array.shards is None} & self._open.keys()
+            _close({path: self._open.pop(path) for path in paths})
 
     def flush(self) -> None:
         """Wait until everything is in the store. Raises the first error, when all writers have ended."""

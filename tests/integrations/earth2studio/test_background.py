@@ -53,7 +53,8 @@ def test_memory_may_be_used_again(shards: dict[str, int], tmp_path: Path) -> Non
 def test_blocking_writes_are_stored_when_they_return() -> None:
     io = ZarrBackend(None, STEPS)
     step(io, 2)
-    assert gpuzarr.open(io.store)["t"][2, 0] == 3
+    step(io, 4, ["t", "t"])
+    assert not io._writers.are_open and gpuzarr.open(io.store)["t"][:, 0].tolist() == [0, 0, 3, 0, 5, 0, 0, 0]
 
 
 def test_the_backend_flushes_before_it_reads(tmp_path: Path) -> None:
@@ -170,3 +171,15 @@ for i in range(3):
     )
     assert "a ZarrBackend was not closed" in done.stderr and "Traceback" not in done.stderr
     np.testing.assert_array_equal(gpuzarr.open(tmp_path)["t"][:, -1], [1, 2, 3, 0, 0, 0, 0, 0])
+
+
+def test_a_blocking_write_raises_what_fails_and_writes_the_other_arrays() -> None:
+    store = Flaky()
+    io = ZarrBackend(store, STEPS)
+    io.add_array(COORDS, ["t", "u", "v"])
+    store.refused = ("u/c",)
+    with pytest.raises(OSError, match="no space left"):
+        step(io, 0, ["t", "u", "v"])
+    assert not io._writers.are_open
+    found = gpuzarr.open(dict(store))
+    assert [found[name][0, 0] for name in "tuv"] == [1, 0, 1]
