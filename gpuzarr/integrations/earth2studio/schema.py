@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from gpuzarr.integrations.earth2studio.chunking import Chunking
 from gpuzarr.integrations.earth2studio.coords import Coords, System
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
+
+WAIT_SECONDS, POLL_SECONDS = 10.0, 0.01  # for a coordinate that another process is storing
 
 
 class Schema:
@@ -44,7 +47,7 @@ class Schema:
                 systems.positions(name, whole[name], values)
             elif complete:
                 self._check(name, values)
-            elif (stored := self._known(name)) is not None:
+            elif (stored := self._known(name, values)) is not None:
                 systems.positions(name, stored, values)
         for name, (values, _) in system.grids.items():
             self._check(name, values)
@@ -66,25 +69,26 @@ class Schema:
         return [systems.positions(name, self._coords[name], values) for name, values in system.lines.items()]
 
     def _coordinate(self, name: str, values: np.ndarray, dimensions: list[str]) -> np.ndarray:
-        if (stored := self._known(name)) is None:
+        if (stored := self._known(name, values)) is None:
             self._on_host.create_array(
                 name,
                 data=values,
                 chunks=tuple(max(length, 1) for length in values.shape),
                 compressors=self._codecs,
                 dimension_names=dimensions,
+                config={"write_empty_chunks": True},  # so that others see when it is complete
             )
             stored = self._coords[name] = values
         return stored
 
-    def _known(self, name: str) -> np.ndarray | None:
+    def _known(self, name: str, expected: np.ndarray | None = None) -> np.ndarray | None:
         """The coordinate of this name in the store, which is read once."""
         if name not in self._coords and isinstance(found := self._on_host.get(name), Array):
-            self._coords[name] = found[...]
+            self._coords[name] = _read(found, expected)
         return self._coords.get(name)
 
     def _check(self, name: str, values: np.ndarray) -> None:
-        stored = self._known(name)
+        stored = self._known(name, values)
         if stored is not None and not systems.same(stored, values):
             raise ExistsError(f"{self._root!r} has other values of the coordinate {name!r}: {shown(stored)}")
 
@@ -122,3 +126,14 @@ class Schema:
             **{**layout, "compressors": self._codecs, **options},
         )
         return made
+
+
+def _read(coordinate: Array, expected: np.ndarray | None) -> np.ndarray:
+    """The values of a coordinate. Where they are not those expected, and not stored, another process may be at it."""
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        is_stored = coordinate.nchunks_initialized == coordinate.nchunks
+        values: np.ndarray = coordinate[...]
+        if is_stored or expected is None or systems.same(values, expected) or time.monotonic() > end:
+            return values
+        time.sleep(POLL_SECONDS)

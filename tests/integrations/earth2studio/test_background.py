@@ -183,3 +183,33 @@ def test_a_blocking_write_raises_what_fails_and_writes_the_other_arrays() -> Non
     assert not io._writers.are_open
     found = gpuzarr.open(dict(store))
     assert [found[name][0, 0] for name in "tuv"] == [1, 0, 1]
+
+
+def test_two_processes_fill_the_same_shards(tmp_path: Path) -> None:
+    """Also those who make the arrays: neither loses what the other has written."""
+    program = """
+import sys, numpy as np
+from gpuzarr.earth2studio import ZarrBackend
+steps = {"lead_time": np.arange(8)}
+with ZarrBackend(sys.argv[1], steps, shard_coords={"lead_time": 4}, blocking=False) as io:
+    for i in range(int(sys.argv[2]), 8, 2):
+        io.write(np.full((1, 16), i + 1.0), {"lead_time": np.array([i]), "lat": np.arange(16.0)}, "t")
+"""
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, str(tmp_path), str(rank)], env=environ()) for rank in (0, 1)
+    ]
+    assert [process.wait(100) for process in started] == [0, 0]
+    np.testing.assert_array_equal(gpuzarr.open(tmp_path)["t"][:, 7], np.arange(1, 9))
+
+
+def test_a_coordinate_that_another_process_is_storing_is_awaited() -> None:
+    """Its metadata are there before its values."""
+    store: dict[str, bytes] = {}
+    ZarrBackend(store, STEPS).add_array(COORDS, "t")
+    values = store.pop("lead_time/c/0")
+    timer = threading.Timer(0.2, store.__setitem__, ("lead_time/c/0", values))
+    timer.start()
+    io = ZarrBackend(store, STEPS)
+    timer.join()
+    step(io, 2)
+    assert io["t"][:, 0].tolist() == [0, 0, 3, 0, 0, 0, 0, 0]
