@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gpuzarr import codecs as codecs
     from gpuzarr import config as config
     from gpuzarr import dtype as dtype
+    from gpuzarr import earth2studio as earth2studio
     from gpuzarr import errors as errors
     from gpuzarr import ome as ome
     from gpuzarr import storage as storage
@@ -104,6 +105,7 @@ _SUBMODULES = (
     "codecs",
     "config",
     "dtype",
+    "earth2studio",
     "errors",
     "ome",
     "storage",

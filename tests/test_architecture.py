@@ -16,7 +16,7 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["__main__"],
     ["cli"],
     ["__init__"],
-    ["ome", "xarray", "zarr"],
+    ["earth2studio", "ome", "xarray", "zarr"],
     ["integrations"],
     ["tools"],
     ["api", "dtype", "storage"],

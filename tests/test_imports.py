@@ -20,7 +20,7 @@ PACKAGES = {"cupy", "kvikio", "numcodecs", "ml_dtypes", "cramjam", "isal", "goog
 ONLY_TO_WRITE = ("gpuzarr.write", "gpuzarr.creation", "gpuzarr.nodes.create", "gpuzarr.nodes.resize")
 ONLY_ON_A_GPU = ("gpuzarr.gpu.", "gpuzarr.devices.cuda.device", "gpuzarr.devices.nvcomp.", "nvidia", "cupy", "kvikio")
 ONLY_WHEN_ASKED = ("gpuzarr.read.explain", "gpuzarr.cli", "gpuzarr.api.creating", "gpuzarr.api.saving", "argparse")
-SUBMODULES = ("codecs", "config", "dtype", "errors", "ome", "storage", "tools", "xarray", "zarr")
+SUBMODULES = ("codecs", "config", "dtype", "earth2studio", "errors", "ome", "storage", "tools", "xarray", "zarr")
 AT_ONCE = """
 import threading, gpuzarr
 found, start = [], threading.Barrier(8)
