@@ -13,8 +13,9 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
-from gpuzarr.checks import integer, mapping, required, sequence, shown
+from gpuzarr.checks import integer, mapping, sequence, shown
 from gpuzarr.errors import MetadataError
+from gpuzarr.pyramids.metadata.common import needed
 from gpuzarr.pyramids.metadata.model import Vector
 
 MAX_STEPS = 1000  # with those within sequences, and the parts of byDimension
@@ -68,7 +69,7 @@ def _transformation(step: Any, where: str, ndim: int, budget: _Budget) -> Map | 
     MetadataError if it is of a kind that is known here, and wrong.
     """
     budget.take()
-    kind = required(mapping(step, where), "type")
+    kind = needed(mapping(step, where), "type", where)
     if not isinstance(kind, str):
         raise MetadataError(f"{where}.type must be text, not {shown(kind)}")
     if kind == "identity":
@@ -145,7 +146,7 @@ def _by_dimension(step: dict[str, Any], where: str, ndim: int, budget: _Budget) 
     for i, each in enumerate(sequence(step.get("transformations"), field)):
         part = mapping(each, f"{field}[{i}]")
         sources, targets = (_numbers(part, name, f"{field}[{i}]") for name in ("input", "output"))
-        inner = required(part, "transformation")
+        inner = needed(part, "transformation", f"{field}[{i}]")
         if sources is None or targets is None:
             return None
         if any(source >= ndim for source in sources) or outputs.keys() & set(targets):
