@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Literal
 
 from gpuzarr.api.opening import open_group
+from gpuzarr.checks import one_of
 from gpuzarr.devices.contract import Device
 from gpuzarr.nodes.group import Group
 from gpuzarr.pyramids.arrays import downsampled
@@ -42,7 +43,7 @@ __all__ = [
     "write_image",
     "write_labels",
 ]
-Mode = Literal["r", "r+"]
+Mode = Literal["r", "r+", "a"]
 
 
 def open_image(
@@ -64,7 +65,8 @@ def open_image(
     store, path, device, storage_options, **options
         As for `gpuzarr.open_group`.
     mode
-        "r" (default): read only. "r+": read and write; needed for `image.writer()` and for new labels.
+        "r" (default): read only. "r+" or "a": read and write; needed for `image.writer()` and for new labels. There
+        must be an image; new ones are made by `create_image` and `write_image`.
     multiscale
         The number or the name of one of several images that share a group.
     method, background
@@ -212,6 +214,8 @@ def create_plate(
 
 
 def _group(store: Any, path: str, mode: Mode, device: Any, storage_options: Any, options: dict[str, Any]) -> Group:
+    if one_of(mode, "mode", "r", "r+", "a") == "a":  # there is nothing to make
+        mode = "r+"
     return open_group(store, path, mode=mode, device=device, storage_options=storage_options, **options)
 
 

@@ -17,7 +17,7 @@ from gpuzarr.pyramids.image import Image
 from gpuzarr.pyramids.labels import member
 from gpuzarr.pyramids.metadata import namespace
 from gpuzarr.pyramids.metadata.common import text
-from gpuzarr.pyramids.opening import image_of, place
+from gpuzarr.pyramids.opening import image_of, instead, place
 
 MAX_WELLS = 1_000_000
 
@@ -44,7 +44,8 @@ class Well:
 
     def image(self, field: int | str = 0) -> Image:
         """Open the image of a field, by its number or its path."""
-        path = field if isinstance(field, str) else self.fields[field]
+        count = len(self.fields)
+        path = self.fields[field] if isinstance(field, int) and -count <= field < count else field
         if path not in self.fields:
             raise NotFoundError(f"{self!r} has no field {shown(field)}, only {shown(list(self.fields))}")
         return image_of(member(self.group, path))
@@ -97,7 +98,9 @@ class Plate(Mapping[str, Well]):
 
     def __getitem__(self, well: str) -> Well:
         if well not in self.places:
-            raise KeyError(f"{well!r} is the path of no well; those there are: {shown(list(self.places))}")
+            raise KeyError(
+                f"no well has the path {well!r}, only {shown(list(self.places))}; see also plate.well(row, column)"
+            )
         row, column = self.places[well]
         return _well(member(self.group, well), self.rows[row], self.columns[column])
 
@@ -127,7 +130,7 @@ def plate_of(group: Group) -> Plate:
     with at(place(group)):
         parts, prefix = namespace(group.metadata.attributes)
         if "plate" not in parts:
-            raise NotFoundError(f"{group!r} is no plate: its attributes have no 'plate'")
+            raise NotFoundError(f"{group!r} is no plate: {instead(group, 'plate')}")
         field = f"{prefix}plate"
         plate = mapping(parts["plate"], field)
         rows, columns = (_names(plate, each, field) for each in ("rows", "columns"))

@@ -173,3 +173,12 @@ def test_processes_fill_a_plate_and_label_an_image_at_once(tmp_path: Any) -> Non
                 assert well.image(str(rank)).levels[0][0, 0] == rank
                 assert plate.well("A", column).image(str(10 + rank)).levels[0][0, 0] == rank
                 assert labels[f"labels {rank} {column}"].levels[0][0, 0] == rank
+
+
+def test_fields_that_there_are_not() -> None:
+    plate = ome.create_plate({}, 1, 1)
+    plate.create_image("A/1", (8, 8), "uint8")
+    assert plate["A/1"].image(-1).shape == (8, 8)
+    for field in (1, -2, "x", None, True + 1):
+        with pytest.raises(NotFoundError, match=r"only \['0'\]"):
+            plate["A/1"].image(field)
