@@ -78,6 +78,14 @@ def test_check_tells_of_what_is_invalid(name: str) -> None:
     assert any(each.kind == "ome" and "missing: there is no such array" not in each.message for each in findings)
 
 
+def test_documents_that_are_nested_deeply_are_errors() -> None:
+    deep: Any = 1
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(MetadataError, match="too deeply"):
+        violations({"ome": {"version": "0.6", "image-label": {"colors": [deep, deep]}}})
+
+
 VALUES = st.sampled_from([None, True, 0, -1, 1.5, "", "x", [], {}, [0], [1, 1], ["x"], {"name": "x"}])
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpuzarr.checks import shown
+from gpuzarr.errors import MetadataError
 from gpuzarr.pyramids.metadata import namespace, version_of
 from gpuzarr.pyramids.metadata.common import needed
 from gpuzarr.pyramids.metadata.rules_images import multiscale_rules, scene_rules, typed
@@ -27,8 +28,13 @@ def violations(attributes: Mapping[str, Any]) -> list[str]:
     MetadataError if `ome` is no object at all, or its version is missing; UnsupportedError for a later version.
     """
     parts, prefix = namespace(attributes)
-    if not parts:
-        return []
+    try:
+        return _violations(parts, prefix) if parts else []
+    except RecursionError as error:
+        raise MetadataError("the OME metadata are nested too deeply") from error
+
+
+def _violations(parts: dict[str, Any], prefix: str) -> list[str]:
     version = version_of(needed(parts, "version", "ome"), "ome.version") if prefix else "0.4"
     found: list[str] = []
     multiscales = parts.get("multiscales", [])
