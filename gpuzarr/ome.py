@@ -10,22 +10,23 @@ Examples
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 from gpuzarr.api.opening import open_group
+from gpuzarr.checks import one_of
 from gpuzarr.devices.contract import Device
-from gpuzarr.nodes.create import with_dtype
 from gpuzarr.nodes.group import Group
-from gpuzarr.nodes.keywords import own
 from gpuzarr.pyramids.arrays import downsampled
 from gpuzarr.pyramids.create import create_image
 from gpuzarr.pyramids.image import Image
 from gpuzarr.pyramids.labels import Labels
 from gpuzarr.pyramids.metadata.model import Axis
 from gpuzarr.pyramids.opening import image_of
+from gpuzarr.pyramids.plate_writing import new_plate
 from gpuzarr.pyramids.plates import Plate, Well, plate_of
 from gpuzarr.pyramids.series import images_of
-from gpuzarr.pyramids.writing import write_all
+from gpuzarr.pyramids.sources import write_new
 
 __all__ = [
     "Axis",
@@ -34,6 +35,7 @@ __all__ = [
     "Plate",
     "Well",
     "create_image",
+    "create_plate",
     "downsample",
     "open_image",
     "open_images",
@@ -41,7 +43,7 @@ __all__ = [
     "write_image",
     "write_labels",
 ]
-Mode = Literal["r", "r+"]
+Mode = Literal["r", "r+", "a"]
 
 
 def open_image(
@@ -63,7 +65,8 @@ def open_image(
     store, path, device, storage_options, **options
         As for `gpuzarr.open_group`.
     mode
-        "r" (default): read only. "r+": read and write; needed for `image.writer()` and for new labels.
+        "r" (default): read only. "r+" or "a": read and write; needed for `image.writer()` and for new labels. There
+        must be an image; new ones are made by `create_image` and `write_image`.
     multiscale
         The number or the name of one of several images that share a group.
     method, background
@@ -147,7 +150,72 @@ def open_plate(
     return plate_of(_group(store, path, mode, device, storage_options, options))
 
 
+def create_plate(
+    store: Any,
+    rows: Any,
+    columns: Any,
+    *,
+    name: str | None = None,
+    acquisitions: Any = None,
+    version: str | None = None,
+    path: str = "",
+    overwrite: bool = False,
+    device: str | Device = "auto",
+    storage_options: dict[str, Any] | None = None,
+) -> Plate:
+    """Make a plate of high-content screening; `Plate.create_image` and `Plate.write_image` then fill its wells.
+
+    A plate that exists with the same rows, columns, name and acquisitions is kept, with its wells: many processes may
+    make the same plate, and fill wells of it at the same time. It is a valid plate once it has a well.
+
+    Parameters
+    ----------
+    store, path, device, storage_options
+        As for `create_image`.
+    rows, columns
+        Their names: a list such as ["A", "B"] or a text with a letter for each, "AB"; or how many there are: 8 rows are
+        A to H, 12 columns are 1 to 12.
+    name
+        The name of the plate.
+    acquisitions
+        The runs of the microscope: how many there are, their names, or objects of OME-NGFF, such as
+        `{"id": 1, "name": "day 1", "starttime": 1343731272000}`.
+    version
+        The version of OME-Zarr of the plate and its images: "0.5" (default), "0.6" or "0.4".
+    overwrite
+        True: replace whatever exists there, with all below it.
+
+    Returns
+    -------
+    Plate
+
+    Raises
+    ------
+    ArgumentError
+        An argument makes no sense; the message names it.
+    ExistsError
+        Another plate, an image or an array exists there.
+    MetadataError, StoreError, DeviceError
+        As for `create_image`.
+
+    Examples
+    --------
+    >>> plate = gpuzarr.ome.create_plate("plate.zarr", rows=8, columns=12, name="drug screen")
+    >>> for well in ("A/1", "H/12"):
+    ...     image = plate.write_image(well, np.full((2, 256, 256), 5, np.uint16), axes="cyx", scale=0.65, units="um")
+    >>> plate = gpuzarr.ome.open_plate("plate.zarr")
+    >>> list(plate), plate["H/12"].image(0).scales[0]
+    (['A/1', 'H/12'], (1.0, 0.65, 0.65))
+
+    Source: https://ngff.openmicroscopy.org/0.5/
+    """
+    made = new_plate(store, rows, columns, name, acquisitions, version, path, overwrite, device, storage_options)
+    return plate_of(made)
+
+
 def _group(store: Any, path: str, mode: Mode, device: Any, storage_options: Any, options: dict[str, Any]) -> Group:
+    if one_of(mode, "mode", "r", "r+", "a") == "a":  # there is nothing to make
+        mode = "r+"
     return open_group(store, path, mode=mode, device=device, storage_options=storage_options, **options)
 
 
@@ -192,12 +260,8 @@ def write_image(
     >>> image.levels[2][0, :3]
     array([7, 7, 7], dtype=uint8)
     """
-    found = with_dtype(source)
-    own("write_image", options, shape="it is that of the source", dtype="it is that of the source")
-    image = create_image(store, tuple(found.shape), found.dtype, **options)
     how: dict[str, Any] = {"resume": resume, "rank": rank, "world_size": world_size, "max_inflight": max_inflight}
-    write_all(image, found, progress=progress, **how)
-    return image
+    return write_new(partial(create_image, store), "write_image", source, progress=progress, **how, **options)
 
 
 def write_labels(image: Image, source: Any, name: str, **options: Any) -> Image:

@@ -69,6 +69,10 @@ def frame_of_labels(image: Image, shape: Any, axes: Any, own: dict[str, Any]) ->
 
     `own`: parameters that labels do not have, which are refused if they are given.
     """
+    if not isinstance(image, Image):
+        raise ArgumentError(
+            f"labels need their image, as gpuzarr.ome.open_image(..., mode='r+') gives it, not {shown(image)}"
+        )
     for name, value in own.items():
         if value is not None:
             raise ArgumentError(f"labels have the {name} of their image: give no {name} with labels_of")

@@ -155,6 +155,10 @@ class Image:
 
     # levels
 
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        """TypeError: which level is meant is to be said."""
+        raise TypeError(f"{self!r} is an array in {len(self.levels)} resolutions: take one, such as image.levels[0]")
+
     def level(self, index: int | None = None, *, resolution: Any = None) -> Array:
         """The level of this number, or the coarsest one whose voxels are not larger than `resolution`.
 
@@ -208,7 +212,9 @@ class Image:
         1
         """
         if any(scale is None for scale in self.scales):
-            raise ArgumentError(f"{self!r} has no scale for each level; choose one by its number")
+            steps = [step.get("type") for each in self.multiscale.datasets for step in each.transforms]
+            kinds = f" but transformations of the types {shown(list(dict.fromkeys(steps)))}" if any(steps) else ""
+            raise ArgumentError(f"{self!r} has no scale for each level{kinds}; choose one by its number")
         most = vector(resolution, "resolution", self.multiscale.axes, 0.0)
         if not any(most) or min(most) < 0:
             raise ArgumentError(f"resolution must be positive, not {shown(resolution)}")

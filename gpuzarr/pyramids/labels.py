@@ -32,7 +32,7 @@ class Labels(Mapping[str, Image]):
 
     def __getitem__(self, name: str) -> Image:
         if self._group is None or name not in self._names:
-            raise KeyError(name)
+            raise KeyError(f"no labels have the name {name!r}, only {shown(self._names)}")
         return image_of(member(self._group, name))
 
     def __iter__(self) -> Iterator[str]:

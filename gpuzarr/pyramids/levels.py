@@ -90,7 +90,10 @@ def _step(given: Sequence[Any], ndim: int) -> Shape:
     except TypeError as error:
         raise ArgumentError(f"factors must be integers, not {shown(given)}") from error
     if len(step) != ndim or min(step) < 1 or max(step) > 1 << 20:
-        raise ArgumentError(f"factors of a step are integers >= 1, one for each of {ndim} axes, not {shown(given)}")
+        raise ArgumentError(
+            f"factors of a step are integers >= 1, one for each of {ndim} axes, not {shown(given)}; "
+            "for several steps give a list of such lists"
+        )
     return step
 
 

@@ -32,7 +32,7 @@ def image_of(
     with at(place(group)):
         metadata = parse_image(group.metadata.attributes)
         if metadata is None:
-            raise NotFoundError(f"{group!r} is no OME-Zarr image: {_instead(group)}")
+            raise NotFoundError(f"{group!r} is no OME-Zarr image: {instead(group, 'multiscales')}")
         chosen = _chosen(metadata, multiscale)
         levels = _levels(group, chosen)
         found, found_background = method_of(metadata, chosen)
@@ -42,16 +42,17 @@ def image_of(
         )
 
 
-def _instead(group: Group) -> str:
-    """What a group without `multiscales` is."""
+def instead(group: Group, wanted: str) -> str:
+    """What a group is that has no `wanted` part."""
     parts, _ = namespace(group.metadata.attributes)
     for name, hint in HINTS.items():
         if name in parts:
             return hint
-    return "its attributes have no 'multiscales'"
+    return f"its attributes have no {wanted!r}"
 
 
 HINTS = {
+    "multiscales": "it is an image, which gpuzarr.ome.open_image opens",
     "plate": "it is a plate, which gpuzarr.ome.open_plate opens",
     "well": "it is a well of a plate: open the plate with gpuzarr.ome.open_plate, or a field of the well by its path",
     "labels": "it has the labels of an image: open that, and take one of its `labels`",

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from gpuzarr.checks import at, integer, mapping, required, sequence, shown
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.nodes.group import Group
+from gpuzarr.pyramids import plate_writing
 from gpuzarr.pyramids.image import Image
 from gpuzarr.pyramids.labels import member
 from gpuzarr.pyramids.metadata import namespace
 from gpuzarr.pyramids.metadata.common import text
-from gpuzarr.pyramids.opening import image_of, place
+from gpuzarr.pyramids.opening import image_of, instead, place
 
 MAX_WELLS = 1_000_000
 
@@ -44,7 +44,8 @@ class Well:
 
     def image(self, field: int | str = 0) -> Image:
         """Open the image of a field, by its number or its path."""
-        path = field if isinstance(field, str) else self.fields[field]
+        count = len(self.fields)
+        path = self.fields[field] if isinstance(field, int) and -count <= field < count else field
         if path not in self.fields:
             raise NotFoundError(f"{self!r} has no field {shown(field)}, only {shown(list(self.fields))}")
         return image_of(member(self.group, path))
@@ -71,19 +72,35 @@ class Plate(Mapping[str, Well]):
     rows, columns
         Their names, in the order of the plate.
     places
-        For each well that exists its path, with the numbers of its row and column.
+        For each well that exists its path, with the numbers of its row and column; also of those that are made by this.
     acquisitions
         What is said of each run of the microscope, as in the document.
+    version
+        The version of OME-Zarr, such as "0.5".
+
+    Examples
+    --------
+    >>> plate = gpuzarr.ome.create_plate({}, rows=8, columns=12)
+    >>> image = plate.write_image("C/7", np.zeros((64, 64), np.uint8))
+    >>> list(plate), plate.well("C", 7).images[0].shape
+    (['C/7'], (64, 64))
     """
 
     group: Group
     name: str | None
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    places: Mapping[str, tuple[int, int]]
+    places: dict[str, tuple[int, int]]
     acquisitions: tuple[Mapping[str, Any], ...] = ()
+    version: str = "0.5"
+
+    create_image, write_image = plate_writing.create_image, plate_writing.write_image
 
     def __getitem__(self, well: str) -> Well:
+        if well not in self.places:
+            raise KeyError(
+                f"no well has the path {well!r}, only {shown(list(self.places))}; see also plate.well(row, column)"
+            )
         row, column = self.places[well]
         return _well(member(self.group, well), self.rows[row], self.columns[column])
 
@@ -95,14 +112,13 @@ class Plate(Mapping[str, Well]):
 
     def well(self, row: str, column: str | int) -> Well:
         """Open the well in a row and a column, by their names. NotFoundError if the plate has none there."""
-        path = self._paths.get((row, str(column)))
-        if path is None:
+        found = [path for path, at in self.places.items() if self._names(*at) == (row, str(column))]
+        if not found:
             raise NotFoundError(f"{self!r} has no well in row {shown(row)}, column {shown(column)}")
-        return self[path]
+        return self[found[0]]
 
-    @cached_property
-    def _paths(self) -> dict[tuple[str, str], str]:
-        return {(self.rows[row], self.columns[column]): path for path, (row, column) in self.places.items()}
+    def _names(self, row: int, column: int) -> tuple[str, str]:
+        return self.rows[row], self.columns[column]
 
     def __repr__(self) -> str:
         size = f"{len(self.rows)}x{len(self.columns)} wells={len(self)}"
@@ -114,7 +130,7 @@ def plate_of(group: Group) -> Plate:
     with at(place(group)):
         parts, prefix = namespace(group.metadata.attributes)
         if "plate" not in parts:
-            raise NotFoundError(f"{group!r} is no plate: its attributes have no 'plate'")
+            raise NotFoundError(f"{group!r} is no plate: {instead(group, 'plate')}")
         field = f"{prefix}plate"
         plate = mapping(parts["plate"], field)
         rows, columns = (_names(plate, each, field) for each in ("rows", "columns"))
@@ -122,6 +138,7 @@ def plate_of(group: Group) -> Plate:
         return Plate(
             *(group, name if isinstance(name, str) else None, rows, columns, _places(plate, field, rows, columns)),
             tuple(mapping(each, f"{field}.acquisitions[{i}]") for i, each in enumerate(runs)),
+            text(parts.get("version"), "ome.version") if prefix else str(plate.get("version", "0.4")),
         )
 
 

@@ -15,7 +15,7 @@ from gpuzarr.pyramids.image import Image
 from gpuzarr.pyramids.labels import member
 from gpuzarr.pyramids.metadata import namespace
 from gpuzarr.pyramids.metadata.common import text
-from gpuzarr.pyramids.opening import image_of, place
+from gpuzarr.pyramids.opening import image_of, instead, place
 
 LAYOUT, LIST_GROUP = "bioformats2raw.layout", "OME"
 LAYOUT_VERSION = 3
@@ -28,7 +28,7 @@ def series_of(group: Group) -> list[str]:
         if "multiscales" in parts:
             return [""]
         if LAYOUT not in parts:
-            raise NotFoundError(f"{group!r} has no images: its attributes have no 'multiscales' and no {LAYOUT!r}")
+            raise NotFoundError(f"{group!r} has no images: {instead(group, LAYOUT)}")
         if parts[LAYOUT] != LAYOUT_VERSION:
             raise UnsupportedError(f"{LAYOUT} is {shown(parts[LAYOUT])}; this library reads {LAYOUT_VERSION}")
     return _listed(group) or _numbered(group)

@@ -15,6 +15,7 @@ from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.pyramids.metadata import namespace, parse_image
 from gpuzarr.pyramids.metadata.model import Axis, Multiscale
+from gpuzarr.pyramids.metadata.rules import violations
 from gpuzarr.tools.check_report import Finding
 
 Note = Callable[[Finding], object]
@@ -32,12 +33,15 @@ def check_ome(group: Group, note: Note) -> None:
         attributes = group.attrs.asdict()
         parts, _ = namespace(attributes)
         image = parse_image(attributes)
+        against = violations(attributes)
     except UnsupportedError as error:
         note(Finding("note", "not-checked", group.path, f"its OME metadata are not checked: {error}"))
         return
     except MetadataError as error:
         tell(f"its OME metadata are wrong: {error}")
         return
+    for text in against:
+        note(Finding("warning", "ome", group.path, f"its OME metadata are against the specification: {text}"))
     for multiscale in () if image is None else image.multiscales:
         _check_levels(group, multiscale, tell)
     for what, path in islice(_named(parts, tell), MAX_NAMED_GROUPS):

@@ -201,3 +201,43 @@ def test_images_of_bioformats2raw() -> None:
     root.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 4}
     with pytest.raises(UnsupportedError, match="reads 3"):
         ome.open_images(store)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda image: ome.write_image(np.zeros((8, 8)), "a.zarr"), "a store, and then an array"),
+        (lambda image: ome.write_image({}, np.zeros((8, 8)), scale_factors=[2, 4]), "give factors"),
+        (lambda image: ome.write_image({}, np.zeros((8, 8)), unit="um"), "give units"),
+        (lambda image: ome.write_image({}, np.zeros((8, 8)), factors=[2, 4, 8]), "a list of such lists"),
+        (lambda image: ome.write_labels("a.zarr", np.zeros((8, 8), int), "cells"), "labels need their image"),
+        (lambda image: ome.open_image(image.group.store, mode="w"), "mode is one of"),
+    ],
+)
+def test_words_of_other_libraries_are_answered(call: Any, words: str) -> None:
+    image = ome.create_image({}, (8, 8), "uint8")
+    with pytest.raises(ArgumentError, match=words):
+        call(image)
+    assert ome.open_image(image.group.store, mode="a").shape == (8, 8)
+
+
+def test_an_image_is_not_an_array_by_itself() -> None:
+    image = ome.create_image({}, (8, 8), "uint8")
+    with pytest.raises(TypeError, match=r"image.levels\[0\]"):
+        np.asarray(image)
+    with pytest.raises(KeyError, match="no labels have the name 'cells'"):
+        image.labels["cells"]
+    assert "cells" not in image.labels and image.labels.get("cells") is None
+    with pytest.raises(NotFoundError, match="it is an image, which"):
+        ome.open_plate(image.group.store)
+
+
+def test_without_scales_it_is_said_what_there_is() -> None:
+    document = ome.create_image({}, (8, 8), "uint8", version="0.6").group.attrs.asdict()
+    step = document["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]
+    del step["scale"]
+    step |= {"type": "affine", "affine": [[1, 0.1, 0], [0, 1, 0]]}
+    group = gpuzarr.create_group({}, attributes=document)
+    group.create_array("0", shape=(8, 8), dtype="uint8")
+    with pytest.raises(ArgumentError, match="transformations of the types"):
+        ome.open_image(group.store).level(resolution=1)

@@ -115,6 +115,17 @@ def with_transformation(transformation: Any) -> dict[str, Any]:
 TO = {"input": {"path": "0"}, "output": {"name": "intrinsic"}}
 SCALE, MOVE = {"type": "scale", "scale": [2, 3]}, {"type": "translation", "translation": [1, 10]}
 WITHIN = {"type": "sequence", "transformations": [SCALE]}
+SWAP = {"type": "mapAxis", "mapAxis": [1, 0]}
+TURN = {"type": "rotation", "rotation": [[0, 1], [-1, 0]]}
+
+
+def parts(*members: tuple[Any, list[int], list[int]]) -> dict[str, Any]:
+    """A byDimension transformation."""
+    keys = ("transformation", "inputAxes", "outputAxes")
+    return {"type": "byDimension", "transformations": [dict(zip(keys, each, strict=True)) for each in members]}
+
+
+ONE, FAR = {"type": "scale", "scale": [5]}, {"type": "translation", "translation": [7]}
 
 
 @pytest.mark.parametrize(
@@ -125,8 +136,20 @@ WITHIN = {"type": "sequence", "transformations": [SCALE]}
         ({"type": "sequence", "transformations": [SCALE, MOVE]}, ((2, 3), (1, 10))),
         ({"type": "sequence", "transformations": [MOVE, SCALE]}, ((2, 3), (2, 30))),
         ({"type": "sequence", "transformations": [WITHIN, SCALE]}, ((4, 9), (0, 0))),
-        ({"type": "affine", "affine": [[1, 0, 0], [0, 1, 0]]}, (None, None)),
+        ({"type": "affine", "affine": [[2, 0, 1], [0, 3, 10]]}, ((2, 3), (1, 10))),
+        ({"type": "affine", "affine": [[2, 1, 1], [0, 3, 10]]}, (None, None)),
+        ({"type": "affine", "path": "matrix"}, (None, None)),
+        ({"type": "rotation", "rotation": [[1, 0], [0, 1]]}, ((1, 1), (0, 0))),
         ({"type": "rotation", "rotation": [[0, 1], [1, 0]]}, (None, None)),
+        ({"type": "sequence", "transformations": [SCALE, TURN, MOVE, TURN]}, ((-2, -3), (10, -1))),
+        ({"type": "sequence", "transformations": [SWAP, SCALE, MOVE, SWAP]}, ((3, 2), (10, 1))),
+        (parts((ONE, [0], [0]), (FAR, [1], [1])), ((5, 1), (0, 7))),
+        (parts((FAR, [1], [1]), (ONE, [0], [0])), ((5, 1), (0, 7))),
+        (parts(({"type": "sequence", "transformations": [SCALE, MOVE]}, [1, 0], [1, 0])), ((3, 2), (10, 1))),
+        (parts((ONE, [1], [0]), (FAR, [0], [1])), (None, None)),
+        (parts(({"type": "displacements", "path": "field"}, [0], [0]), (FAR, [1], [1])), (None, None)),
+        ({"type": "sequence", "transformations": [{"type": "projectAxis", "createdOutputs": [0]}, FAR]}, (None, None)),
+        ({"type": "bijection", "forward": SCALE, "inverse": SCALE}, (None, None)),
         ({"type": "sequence", "transformations": [SCALE, {"type": "mapAxis", "mapAxis": [1, 0]}]}, (None, None)),
         ({"type": "scale", "path": "elsewhere"}, (None, None)),
     ],
@@ -138,6 +161,37 @@ def test_transformations_of_0_6(transformation: dict[str, Any], placement: Any) 
     assert (level.scale, level.translation) == placement
     assert [axis.name for axis in found.multiscales[0].axes] == ["y", "x"]
     assert level.transforms[0]["type"] == transformation["type"]
+
+
+@pytest.mark.parametrize(
+    "transformation, words",
+    [
+        ({"type": "scale"}, "scale is missing"),
+        ({"type": "mapAxis", "mapAxis": [0, 5]}, r"mapAxis\[1\] must be an integer from 0 to 1"),
+        ({"type": "mapAxis", "mapAxis": [0, 0]}, "each number from 0 to 1 once"),
+        ({"type": "affine", "affine": [[1, 0], [0, 1]]}, "must have 3 members"),
+        ({"type": "rotation", "rotation": [[1, 0]]}, "must have 2 rows"),
+        (parts((ONE, [0], [0])) | {"transformations": [{"transformation": ONE}]}, "inputAxes is missing"),
+        (parts((ONE, [2], [0]), (FAR, [1], [1])), "input axis that there is not"),
+        (parts((ONE, [0], [0]), (FAR, [1], [0])), "output axis twice"),
+        (parts((ONE, [0], [1])), "not all from 0 on"),
+        (parts((SCALE, [0], [0])), "must have 1 members"),
+    ],
+)
+def test_a_wrong_transformation_is_an_error_that_says_where(transformation: Any, words: str) -> None:
+    with pytest.raises(MetadataError, match=rf"datasets\[0\].coordinateTransformations.*{words}"):
+        parse_image(with_transformation(transformation | TO))
+
+
+def test_transformations_within_one_another_end() -> None:
+    """However deep they lie, and however many they are."""
+    deep: Any = SCALE
+    for _ in range(5000):
+        deep = {"type": "sequence", "transformations": [deep]}
+    with pytest.raises(MetadataError, match="nested too deeply"):
+        parse_image(with_transformation(deep | TO))
+    with pytest.raises(MetadataError, match="more than 1000"):
+        parse_image(with_transformation({"type": "sequence", "transformations": [MOVE] * 1001} | TO))
 
 
 def test_the_steps_of_all_levels_come_after_those_of_one() -> None:
