@@ -62,7 +62,7 @@ def node_lines(node: Any) -> list[str]:
     path = f"/{node.path}"
     if node.only_in:
         return [f"{path}: only in {node.only_in.upper()}"]
-    lines = [f"{path}: {field.name}: {_shown(field.a)} | {_shown(field.b)}" for field in node.fields]
+    lines = [f"{path}: {field.name}: {_shown(field, 'a')} | {_shown(field, 'b')}" for field in node.fields]
     if node.values:
         found = node.values
         largest = "" if found.largest is None else f", the largest difference is {found.largest:g}"
@@ -80,8 +80,9 @@ def summary(found: Any) -> None:
         line(f"equal: {compared}", GOOD)
 
 
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else _cut(json.dumps(value, default=str))
+def _shown(field: Any, side: str) -> str:
+    is_there = field.only_in in (None, side)
+    return _cut(json.dumps(getattr(field, side), default=str)) if is_there else "nothing"
 
 
 def _cut(text: str) -> str:

@@ -5,7 +5,7 @@ Source of the format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/shar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -87,7 +87,7 @@ def _opened(array: Array, some: Objs, objects: Objects, note: Callable[[Finding]
     level = array.layout.levels[0]
     shards = Shards(0, some.coords.tolist(), Ranges.whole(some.keys))
     entries = np.stack(array.locator.indexes.entries(shards, objects, {}))
-    numbers = np.array(list(np.ndindex(*level.counts)), np.int64).reshape(-1, len(level.counts))
+    numbers = _all_places(level.counts)
     of, number = np.nonzero(entries[..., 0] >= 0)
     begins, sizes = entries[of, number].T
     coords = some.coords[of] * np.array(level.counts, np.int64) + numbers[number]
@@ -108,6 +108,11 @@ def _opened(array: Array, some: Objs, objects: Objects, note: Callable[[Finding]
     good[list(wrong)] = False
     found = Inner(coords[good], sizes[good])
     return found if len(array.layout.levels) == 1 else _innermost(array, found, objects, some, note)
+
+
+def _all_places(counts: Sequence[int]) -> np.ndarray:
+    """The places in a grid in C order, int64 (n, ndim): one in a grid of no axes."""
+    return np.array(list(np.ndindex(*counts)), np.int64).reshape(prod(counts), len(counts))
 
 
 def _first_chunk(array: Array, coords: np.ndarray) -> tuple[int, ...]:
@@ -146,7 +151,7 @@ def _innermost(array: Array, outer: Inner, objects: Objects, some: Objs, note: C
     """The innermost chunks of shards in shards, of which `outer` says which are there."""
     layout = array.layout
     counts = [prod(n) for n in zip(*(level.counts for level in layout.levels[1:]), strict=True)]
-    inside = np.array(list(np.ndindex(*counts)), np.int64).reshape(-1, len(counts))
+    inside = _all_places(counts)
     coords = (outer.coords[:, None] * np.array(counts, np.int64) + inside).reshape(-1, len(counts))
     coords = coords[(coords < np.array(layout.grid(len(layout.levels)), np.int64)).all(axis=1)]
     found: list[Inner] = []
