@@ -16,7 +16,7 @@ from gpuzarr.nodes.like import sizes_of
 KEEP = "keep"
 ROUNDINGS = ("nearest-even", "towards-zero", "towards-positive", "towards-negative", "nearest-away")
 OUT_OF_RANGE = ("error", "clamp", "wrap")
-ON_ERROR = ("raise", "fill")
+ON_ERROR = ("raise", "fill", "skip")
 
 
 @dataclass(frozen=True)
