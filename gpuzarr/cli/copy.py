@@ -75,8 +75,8 @@ def _add_course(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dry-run", action="store_true", help="only say what would be written")
     group.add_argument("--verify", action="store_true", help="read the copy, and compare it bit by bit with SRC")
     help_ = (
-        "a chunk of SRC that cannot be decoded is an error (raise), or the fill value (fill); skip: also what cannot be "
-        "read, chunks and nodes, is skipped, and the exit code is 1 if anything is"
+        "a chunk of SRC that cannot be decoded is an error (raise), or the fill value (fill); skip: what cannot be "
+        "read, chunks and nodes, is left out, too, and the exit code is 1 if anything is"
     )
     group.add_argument("--on-error", choices=("raise", "fill", "skip"), default="raise", help=help_)
     help_ = "blocks that are copied at once; default: 1, and 4 if a store is remote"
@@ -119,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
             dest_storage_options=other_options_of(options, options.dest),
         )
     except KeyboardInterrupt:
-        options.resume = _advice(options)
+        options.going_on = _advice(options)
         raise
     except StoreError as error:
         raise StoreError("; ".join(filter(None, (str(error), _advice(options))))) from error
