@@ -186,5 +186,6 @@ def _in_one(array: Array, part: np.ndarray, note: Callable[[Finding], object]) -
 
 
 def _note_place(array: Array, coords: np.ndarray, text: str, note: Callable[[Finding], object]) -> None:
-    at = array.layout.key(coords), tuple(coords.tolist()), CODEC_NAME
+    chunk = tuple(coords.tolist())
+    at = array.layout.key(chunk), chunk, CODEC_NAME
     note(Finding("error", "shard-index", array.path, text, *at, repair="fill-chunk"))

@@ -240,7 +240,7 @@ def test_wrong_places_and_arguments(source: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
-class Deletions(dict):  # type: ignore[type-arg]
+class Deletions(dict):
     """A store in which after some deletions, and before the next one, the process is interrupted."""
 
     left = -1

@@ -105,7 +105,8 @@ class Destination:
             raise ArgumentError(f"{self.store!r} is an archive, and a copy to one is not continued: begin it again")
         if found is None:
             if holds(self.store, self.path):
-                raise ExistsError(f"at {self} is something, but no copy that was interrupted, which could be continued")
+                text = f"at {self} is something, but no copy that was interrupted, which could be continued"
+                raise ExistsError(f"{text}; a copy that is complete is compared by `gpuzarr diff`")
             return False
         if (said := _said(found)) == MAKING_ROOM:
             return False
