@@ -28,6 +28,9 @@ help:
 	@echo "make calibrate  what decoding costs on this GPU and on this CPU; the cost model takes it from there"
 	@echo "make clean   remove everything that these made"
 
+# Compiled modules are kept (`make clean` removes them): hundreds of processes of tests would each compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # One stamp a set of extras: made again only when pyproject.toml or a file of the C library changes.
 $(VENV)/.%.stamp: pyproject.toml $(wildcard gpuzarr/native/*.[ch]) gpuzarr/native/build.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -109,12 +109,15 @@ def deep(levels: int) -> list[Any]:
     return made
 
 
+DEEP = deep(3000)  # takes longer to make than all other values
+
+
 def values() -> list[Any]:
-    """Arguments of every kind, made anew."""
+    """Arguments of every kind, made anew, except for DEEP."""
     texts = ["", "x", "auto", "a", "../x", "/", "a//b", "a/./b", "a\0b", "\ud800", "\\", "a" * 5000, "b/" * 700, "1GiB"]
     numbers = [True, -1, 0, 1, 3, 2**31, 2**63, -(2**63), 10**5000, -(10**5000), 1.5, float("nan"), float("inf"), 1j]
     scalars = [np.int64(1), np.float32(2), np.bool_(True), np.datetime64("NaT"), np.str_("r"), np.int8(-1)]
-    sequences = [[], [1], [0, 1], [5, 4], [[1, [2]]], [None], ["x"], cycle(), deep(3000), (), (0, 0), (1, 2, 3), ({},)]
+    sequences = [[], [1], [0, 1], [5, 4], [[1, [2]]], [None], ["x"], cycle(), DEEP, (), (0, 0), (1, 2, 3), ({},)]
     mappings = [
         {},
         {"a": 1},
@@ -123,7 +126,7 @@ def values() -> list[Any]:
         {"name": []},
         {"k": cycle()},
         {"k": 10**5000},
-        {"k": deep(3000)},
+        {"k": DEEP},
     ]
     arrays = [np.array([1, 2]), np.zeros((5, 4), bool), np.zeros(0), np.array("x"), np.array([None, []], object)]
     masked = [np.ma.masked_array([0, 1], [True, False]), np.ma.masked]

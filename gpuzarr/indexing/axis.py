@@ -52,8 +52,12 @@ class AxisRun:
         """
         if self.of_list:
             return (self.each if isinstance(self.inside, slice) else len(np.unique(self.inside))) == self.size
-        starts, sizes = starts_of(axis, np.array([self.first + self.count - 1]))
-        within = min(int(sizes[0]), axis.length - int(starts[0]))
+        last = int(self.first) + self.count - 1
+        if isinstance(axis, RectilinearAxis):
+            start, end = axis.edges[last], axis.edges[last + 1]
+        else:
+            start, end = last * axis.size, (last + 1) * axis.size
+        within = min(end, axis.length) - start
         return self.each == within and (self.count == 1 or self.each == self.size)
 
 

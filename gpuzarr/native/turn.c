@@ -1,11 +1,12 @@
 #include <string.h>
 #include "native.h"
 
-// Copy elements between arrays of other strides, also to the other byte order. Two axes matter: the one whose elements
-// are neighbours in the target, and the one whose are in the source. If these are two, tiles of both are copied through
-// a buffer, so that each line of the cache is read and written once.
+// Copy elements between arrays of other strides, also to the other byte order. Elements that are neighbours in both are
+// copied as rows of bytes. Else two axes matter: the one whose elements are neighbours in the target, and the one whose
+// are in the source. If these are two, tiles of both are copied through a buffer, so that each line of the cache is read
+// and written once.
 
-enum { TILE = 32, CROWDED = 512 };
+enum { TILE = 32, CROWDED = 512, AHEAD = 8, LINE = 64, MAX_FETCHED = 1024 };
 
 typedef struct {
     i64 count, from, to;  // elements, and bytes from one to the next in the source and in the target
@@ -86,7 +87,42 @@ static void copy(char *target, const char *source, const Axis *axes, int count, 
                  near->count - i < TILE ? near->count - i : TILE, far->count - j < TILE ? far->count - j : TILE);
 }
 
-// Copy an array of `axes` > 0 axes, at most 64, of elements of 1, 2, 4 or 8 bytes; `swapped`: to the other byte order.
+// Have the cache fetch what is copied a few rows later: processors foresee no rows that lie far apart.
+static void fetch(const char *row, i64 step, i64 bytes)
+{
+    if (bytes > MAX_FETCHED || magnitude(step) <= bytes) return;
+    for (i64 i = 0; i < bytes; i += LINE) __builtin_prefetch(row + AHEAD * step + i);
+}
+
+// Copy rows of bytes; the rows are the last axis.
+static void copy_rows(char *target, const char *source, const Axis *axes, int count, i64 bytes)
+{
+    if (!count) {
+        memcpy(target, source, (size_t)bytes);
+        return;
+    }
+    for (i64 i = 0; i < axes->count; i++, target += axes->to, source += axes->from) {
+        if (count > 1) {
+            copy_rows(target, source, axes + 1, count - 1, bytes);
+            continue;
+        }
+        if (i + AHEAD < axes->count) {
+            fetch(source, axes->from, bytes);
+            fetch(target, axes->to, bytes);
+        }
+        memcpy(target, source, (size_t)bytes);
+    }
+}
+
+// Bytes that are neighbours in both; the axes of these are taken from the form.
+static i64 row_of(const Axis *form, int *n, i64 item)
+{
+    i64 bytes = item;
+    for (; *n && form[*n - 1].from == bytes && form[*n - 1].to == bytes; --*n) bytes *= form[*n - 1].count;
+    return bytes;
+}
+
+// Copy an array of `axes` > 0 axes, at most 64; `swapped`: elements of 2, 4 or 8 bytes to the other byte order.
 EXPORT void gpuzarr_turn(i64 axes, const i64 *counts, const i64 *from, const i64 *to, i64 item, i64 swapped,
                          const char *source, char *target)
 {
@@ -100,6 +136,11 @@ EXPORT void gpuzarr_turn(i64 axes, const i64 *counts, const i64 *from, const i64
         int at = n++;
         for (; at && magnitude(form[at - 1].to) < magnitude(to[i]); at--) form[at] = form[at - 1];
         form[at] = (Axis){counts[i], from[i], to[i]};
+    }
+    i64 row = swapped ? item : row_of(form, &n, item);
+    if (row > item || !n || (item != 1 && item != 2 && item != 4 && item != 8)) {
+        copy_rows(target, source, form, n, row);
+        return;
     }
     for (int i = 1; i < n; i++)
         if (magnitude(form[i].from) <= magnitude(form[nearest].from)) nearest = i;

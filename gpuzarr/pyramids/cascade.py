@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise, product
 from math import lcm
 from typing import Any
@@ -21,8 +22,11 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.indexing.flip import flipped
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
+from gpuzarr.interrupts import ensured
+from gpuzarr.line import Line, submit
 from gpuzarr.nodes.array import Array
 from gpuzarr.pyramids.cells import Box, Cell, Cells
+from gpuzarr.tasks import Task, end_all
 from gpuzarr.write.coverage import Bounds, common, volume
 from gpuzarr.write.journal import Completed, Journal
 from gpuzarr.write.merge import bounds_of
@@ -59,6 +63,7 @@ class Cascade:
             Cells(level.shape, shape, level.dtype, self.device) for level, shape in zip(levels, shapes, strict=True)
         ]
         noted = zip(journals, levels, self._open_shards, strict=True) if journals else ()
+        self._line, self._storing = Line(), list[Task]()
         self._completed = [Completed(journal, level.layout, shards) for journal, level, shards in noted]
 
     def write(self, selection: Outer | Points, values: Any) -> None:
@@ -70,9 +75,10 @@ class Cascade:
             values = flipped(selection, self.device.xp.broadcast_to(values, selection.shape))
             values = values.astype(self._levels[0].dtype, copy=False)
             box = Box(bounds, values)
-            self._store(0, box)
-            for piece in self._pieces(bounds) if self._factors else ():
-                self.take(0, replace(box.part(piece), is_stored=True))
+            if self._factors:
+                ensured(partial(self._store_and_reduce, box), partial(end_all, self._storing))
+            else:
+                self._store(0, box)
 
     def take(self, level: int, box: Box) -> None:
         """Take a box of a level: cells that are complete by it are stored, unless they are, and reduced."""
@@ -107,6 +113,23 @@ class Cascade:
             values = self._reduce(box.values, window)
             self._take(level + 1, Box(reduced_bounds(box.bounds, window), values, is_final=box.is_final))
 
+    def _store_and_reduce(self, box: Box) -> None:
+        """Store a box of level 0 on another thread, so that no core is idle, and take it meanwhile."""
+        self._storing.clear()
+        submit(self._line, self._storing, self._store_after, self.device.timestamp(), box)
+        for piece in self._pieces(box.bounds):
+            self.take(0, replace(box.part(piece), is_stored=True))
+        self._await_stored()
+
+    def _store_after(self, mark: Any, box: Box) -> None:
+        with self.device.after(mark):
+            self._store(0, box)
+
+    def _await_stored(self) -> None:
+        """Wait until the box is stored at level 0, or raise why it could not be."""
+        for task in self._storing:
+            task.result()
+
     def _store(self, level: int, box: Box) -> None:
         selection = Outer(tuple(range(a, b) for a, b in box.bounds))
         self._levels[level].write_values(selection, box.values, self._limit, self._open_shards[level])
@@ -117,6 +140,7 @@ class Cascade:
         """Complete the oldest cells, of the finest levels first, where more than `max_bytes` wait."""
         for level, cells in enumerate(self._cells):
             while sum(one.nbytes for one in self._cells) > self._max_bytes and cells.nbytes:
+                self._await_stored()
                 self._complete(level, [cells.take_oldest()])
 
     def _complete(self, level: int, cells: list[Cell]) -> None:

@@ -19,6 +19,7 @@ from gpuzarr.pyramids.cascade import cell_shape
 from gpuzarr.pyramids.cells import within
 from gpuzarr.pyramids.convert import Conversion
 from gpuzarr.pyramids.weights import Weights, weights
+from gpuzarr.read.memory import bytes_text
 from gpuzarr.write.coverage import Bounds, common, without
 
 Check = Callable[[], None]  # raises ArgumentError for values that cannot be converted; it waits for the device
@@ -41,8 +42,11 @@ class Incoming(Protocol):
         ...
 
 
-def incoming(image: Any, owned: Sequence[Bounds], block: Any, halo: Any, blend: Any, how: dict[str, Any]) -> Incoming:
-    """What a writer does with blocks, by the arguments of `Image.writer`. `owned`: the boxes that it writes."""
+def incoming(
+    image: Any, owned: Sequence[Bounds], block: Any, halo: Any, blend: Any, how: dict[str, Any], max_bytes: int
+) -> Incoming:
+    """What a writer does with blocks, by the arguments of `Image.writer`. `owned`: the boxes that it writes.
+    `max_bytes`: that sums of blocks may take."""
     level, argmax = image.levels[0], how["argmax"]
     needs = blend is not None or any(value is not None for value in how.values())
     how = how | {"to": level.dtype if how["to"] is None else how["to"]}
@@ -55,7 +59,7 @@ def incoming(image: Any, owned: Sequence[Bounds], block: Any, halo: Any, blend: 
     blocks = Blocks(level.shape, block, halo, [as_slices(box) for box in owned], is_cut=blend is None)
     if blend is None:
         return Cores(level, tuple(owned), conversion, argmax, blocks)
-    return Blended(level, conversion, argmax, blocks, weights(blend, blocks), cell_of(image))
+    return Blended(level, conversion, argmax, blocks, weights(blend, blocks), cell_of(image), max_bytes)
 
 
 def cell_of(image: Any) -> tuple[int, ...]:
@@ -123,16 +127,23 @@ class Blended:
     blocks: Blocks
     weights: Weights
     cell: tuple[int, ...]
+    max_bytes: int
     _blend: Blend | None = field(default=None, init=False)
 
     def take(self, elements: Outer, bounds: Bounds, value: Any) -> Iterator[tuple[Bounds, Any, Check | None]]:
         values = block_values(self.level, elements, bounds, value, self.argmax)
         if self._blend is None:
-            extra = values.shape[: values.ndim - len(bounds)]
-            device = self.level.device
-            self._blend = Blend(self.blocks, self.weights, device, values.dtype, self.cell, extra)
+            self._blend = self._begin(values.shape[: values.ndim - len(bounds)], values.dtype)
         for box, averaged in self._blend.add(bounds, values):
             yield box, *converted(self.conversion, averaged, self.level, box)
+
+    def _begin(self, extra: tuple[int, ...], dtype: Any) -> Blend:
+        blend = Blend(self.blocks, self.weights, self.level.device, dtype, self.cell, extra)
+        if (needed := blend.most_nbytes) > self.max_bytes:
+            advice = "allow more, or take blocks and chunks that are shorter along the first axis"
+            given = f"max_inflight is {bytes_text(self.max_bytes)}"
+            raise ArgumentError(f"the sums of these blocks take up to {bytes_text(needed)}, and {given}: {advice}")
+        return blend
 
     def unfinished(self) -> str:
         if self._blend is None:

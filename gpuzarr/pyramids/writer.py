@@ -115,7 +115,8 @@ def open_writer(
     Parameters
     ----------
     max_inflight
-        Bytes of values that may wait to be written, of all levels together.
+        Bytes of values that may wait to be written, of all levels together; and those that the sums of blended blocks
+        may take, where blocks come in the order of `writer.blocks`.
     block, halo
         The shape of the blocks of a model without their halo, and how many voxels of the neighbours each has at
         both ends of an axis: integers, or one for each axis. `writer.blocks` lists the blocks to make. By default
@@ -161,7 +162,7 @@ def open_writer(
     run = begin(self, max_inflight, resume, rank, world_size)
     first, cascade = self.levels[0], run.cascade
     how = {"argmax": argmax, "scale": scale, "offset": offset, "clamp": clamp, "to": to, "nan_to": nan_to}
-    blocks = incoming(self, run.owned if block is None else run.wanted, block, halo, blend, how)
+    blocks = incoming(self, run.owned if block is None else run.wanted, block, halo, blend, how, run.max_bytes)
     run.restore()
 
     def accept(selection: Any, value: Any) -> tuple[Any, Any]:

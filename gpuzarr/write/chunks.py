@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from gpuzarr.cpu import turning
 from gpuzarr.empty_chunk import empty_test
 from gpuzarr.errors import CHUNK_FAULTS
 from gpuzarr.indexing.blocks import ChunkBlock
@@ -117,7 +118,7 @@ class Worker:
         elif self._takes_views and values.shape == self._shape and values.flags.c_contiguous:
             return cast(np.ndarray, values)
         else:
-            self._place[...] = values
+            turning.copy(self._place, values)
         return self._memory
 
     def _reshape(self, shape: tuple[int, ...]) -> None:

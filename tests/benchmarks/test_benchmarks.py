@@ -24,13 +24,13 @@ TINY = {
     "read_remote": ["--smaller", "4", "--latencies", "10", "--stores", "raw, 8 shards"],
     "read_references": ["--smaller", "20"],
     "host_cost": ["--scale", "32"],
-    "write_local": ["--smaller", "16", "--cases", EACH_CHAIN],
+    "write_local": ["--smaller", "64", "--cases", EACH_CHAIN],
     "write_pyramid": ["--side", "128", "--rows", "image, mean", "--readers", "gpuzarr cpu"],
     "loader": ["--tiny", "--questions", "rows", "--readers", "gpuzarr,tensorstore cached ahead"],
     "stats": ["--side", "70"],
     "dask_sum": ["--chunks", "1"],
     "xarray_open": ["--tiny"],
-    "zarr_pipeline": ["--side", "64", "--edge", "16", "--count", "2"],
+    "zarr_pipeline": ["--side", "32", "--edge", "16", "--count", "2"],
 }
 
 TINY_GPU = {

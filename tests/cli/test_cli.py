@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -192,13 +193,19 @@ def test_sizes_are_those_of_the_store_whatever_it_is(zarr_format: int, tmp_path:
         assert (array["stored_bytes"], array["stored_objects"]) == (values.nbytes, 2)
 
 
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("deep") / "s"
+    gpuzarr.create_group(str(path), path="/".join(["a"] * 1100))
+    gpuzarr.open(str(path), mode="r+").create_array("n", shape=2, dtype="i1", attributes={"\ud800": "\ud800"})
+    yield path
+    gpuzarr.open_group(str(path), mode="w")  # too deep for those who clean up
+
+
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_any_names_and_any_depth_are_printed(tmp_path: Path, form: list[str]) -> None:
-    gpuzarr.create_group(str(tmp_path / "s"), path="/".join(["a"] * 1100))
-    gpuzarr.open(str(tmp_path / "s"), mode="r+").create_array("n", shape=2, dtype="i1", attributes={"\ud800": "\ud800"})
+def test_any_names_and_any_depth_are_printed(deep: Path, form: list[str]) -> None:
     arguments = [sys.executable, "-m", "gpuzarr", "info", *form]
-    said = subprocess.run([*arguments, str(tmp_path / "s")], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([*arguments, str(deep)], capture_output=True, text=True, check=True).stdout
     assert len(said.splitlines()) > 1100
-    array = subprocess.run([*arguments, str(tmp_path / "s" / "n")], capture_output=True, text=True, check=True).stdout
+    array = subprocess.run([*arguments, str(deep / "n")], capture_output=True, text=True, check=True).stdout
     assert "\\ud800" in array
-    gpuzarr.open_group(str(tmp_path / "s"), mode="w")  # too deep for those who clean up

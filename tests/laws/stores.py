@@ -105,7 +105,7 @@ def rows(draw: st.DrawFn) -> list[tuple[int, int, int]]:
 def ranges_are_slices(new: NewStore) -> None:
     store = new(CONTENTS)
 
-    @settings(max_examples=examples(150), deadline=None)
+    @settings(max_examples=examples(50), deadline=None)
     @given(rows())
     def law(rows: list[tuple[int, int, int]]) -> None:
         assert read(store, ranges_of(rows))[0] == list(slices_of(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -28,21 +29,28 @@ class Grid:
     def axes(self) -> int:
         return len(self.block)
 
-    @property
+    @cached_property
     def grids(self) -> list[tuple[int, ...]]:
         return [tuple(-(-n // b) for n, b in zip(of, self.block, strict=True)) for of in self.lengths]
 
-    @property
+    @cached_property
     def blocks(self) -> int:
         return sum(map(prod, self.grids))
 
     def counts(self, epoch: int) -> np.ndarray:
-        return np.array([len(self.origins(block, epoch)) for block in range(self.blocks)], np.int64)
+        return np.array([len(one) for one in self._origins], np.int64)
 
     def stores(self, blocks: np.ndarray) -> np.ndarray:
         return np.searchsorted(np.cumsum([prod(grid) for grid in self.grids]), blocks, side="right")
 
     def origins(self, block: int, epoch: int) -> np.ndarray:
+        return self._origins[block]
+
+    @cached_property
+    def _origins(self) -> list[np.ndarray]:
+        return list(map(self._origins_of, range(self.blocks)))
+
+    def _origins_of(self, block: int) -> np.ndarray:
         store = int(self.stores(np.array([block]))[0])
         block -= sum(prod(grid) for grid in self.grids[:store])
         at = np.unravel_index(block, self.grids[store])
@@ -64,11 +72,11 @@ class RowsView:
 
     pad_value = 0
 
-    @property
+    @cached_property
     def cast(self) -> list[Any]:
         return [self.casting.of(array) for array in self.arrays]
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype:
         return self.arrays[0].dtype if self.cast[0] is None else self.cast[0].dtype
 

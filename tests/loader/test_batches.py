@@ -381,12 +381,17 @@ def test_what_is_held_stays_within_the_least_limit(prefetch: int, device: Device
     assert batches.report.asdict()["peak_held_bytes"] <= least
 
 
+@cache
+def in_chunks(chunks: tuple[int, ...], part: int) -> gpuzarr.Array:
+    return gpuzarr.array(VALUES + np.uint16(part), chunks=chunks)
+
+
 @settings(max_examples=examples(20), deadline=None)
 @given(slots=st.integers(1, 5), seed=st.integers(0, 99), window=st.integers(1, 5))
 def test_forms_of_chunks_make_room_for_each_other(slots: int, seed: int, window: int) -> None:
     """Stores of chunks of different shapes: what is held is the largest window, and less than a slab for each form."""
     chunks = [(4, 3, 7), (5, 2, 4), (2, 9, 3), (7, 7, 7)]
-    x = [gpuzarr.array(VALUES + np.uint16(i), chunks=each) for i, each in enumerate(chunks)]
+    x = [in_chunks(each, i) for i, each in enumerate(chunks)]
     space, views = Grid([VALUES.shape] * 4, (5, 9, 7), 4), [PatchView("x", x, (3, 4, 5))]
     every = list(steps_of(space, 0, 4, window, seed))
     least, slab = largest(space, views, every), slots * 84 * 2

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpuzarr
+from tests.conftest import examples
 
 HALF = "\ud800"
 TEXTS = [HALF, "\udfff\ud800", "a\udc00", "\0", "\x7f\x80", "\u2028", "\U0010ffff", '"\\/', "", " "]
@@ -51,6 +52,7 @@ def as_read(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
+@settings(max_examples=examples(40))
 @given(attributes=st.dictionaries(TEXT, JSON, max_size=3))
 def test_attributes_are_kept(zarr_format: int, attributes: dict[str, Any]) -> None:
     attributes = as_read(attributes)

@@ -278,6 +278,26 @@ def test_blocks_with_a_halo(device: Any, blend: Any) -> None:
     made.check(values)
 
 
+@pytest.mark.parametrize("classes", [None, 5])
+def test_sums_that_take_too_much(device: Any, classes: int | None) -> None:
+    """They are refused before anything is summed; what is allowed then is enough."""
+    made = image({}, (40, 32, 32), [(2, 2, 2)], (8, 8, 8), device=device)
+    options: dict[str, Any] = {"block": (16, 16, 16), "halo": 2, "blend": "constant"}
+    options |= {} if classes is None else {"argmax": 0, "to": "uint16"}
+    extra = () if classes is None else (classes,)
+
+    def write(max_inflight: int) -> None:
+        with made.writer(max_inflight=max_inflight, **options) as w:
+            for block in w.blocks:
+                w[block] = np.ones((*extra, *(s.stop - s.start for s in block)), np.float32)
+
+    rows = 16 + 2 * 2 + 2 * (8 - 1)
+    with pytest.raises(ArgumentError, match="the sums of these blocks take up to"):
+        write(rows * 32 * 32 * 4 * (classes or 1) - 1)
+    write((rows * 32 * 32 + 20**3) * 4 * (classes or 1))
+    assert (np.asarray(made.levels[0][...].get() if device.gpu else made.levels[0][...]) == (classes is None)).all()
+
+
 def test_argmax_of_blended_probabilities(device: Any) -> None:
     made = image({}, SHAPE, HALF, (8, 8, 8), dtype="uint8", method="mode", device=device)
     chances = np.random.default_rng(0).random((4, *SHAPE), "f4")

@@ -55,16 +55,17 @@ taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(taken)]
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 errors = []
 
-def attempt(number):
+def attempt(number, kinds=tuple(KINDS)):
     try:
-        for kind in KINDS:
+        for kind in kinds:
             work(f"{number} {kind}", kind)
     except BaseException as error:
         errors.append(error)
         raise
 
 attempt("alone")
-threads = [threading.Thread(target=attempt, args=[i]) for i in range(int(sys.argv[4]))]
+halves = list(KINDS)[::2], list(KINDS)[1::2]
+threads = [threading.Thread(target=attempt, args=[i, halves[i % 2]]) for i in range(int(sys.argv[4]))]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
 [os.close(file) for file in taken]

@@ -42,6 +42,27 @@ def write(
             i += 1
 
 
+def write_one(path: str, data: Any, fsync: bool, looks_for_locks: bool) -> bool:
+    """Write one file. False where `write` would have to call `one`."""
+    library = None if fsync or not is_searched(path) else native.library()
+    if library is None:
+        return False
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    chunk = np.frombuffer(data, np.uint8)
+    if b"\0" in name:
+        return False
+    given = (_ends(looks_for_locks), ctypes.c_int64(address(chunk)), ctypes.c_int64(len(chunk)))
+    return bool(library.gpuzarr_write_files(1, name, *map(ctypes.byref, given)))
+
+
+def _ends(looks_for_locks: bool) -> _Ends:
+    lock = LOCK_SUFFIX.encode() if looks_for_locks else None
+    return _Ends(f".{owner()}{PARTIAL_SUFFIX}".encode(), lock, MAX_NAME_BYTES // 4)
+
+
 def _write_some(library: Any, paths: Sequence[str], encoded: EncodedBatch, looks_for_locks: bool) -> int:
     """Write files up to the first that cannot be, or whose folder was not searched for leftovers; how many."""
     try:
@@ -52,7 +73,6 @@ def _write_some(library: Any, paths: Sequence[str], encoded: EncodedBatch, looks
         return 0
     data = encoded.data if encoded.host is None else encoded.host
     places, sizes = address(data) + encoded.starts, np.ascontiguousarray(encoded.sizes)
-    lock = LOCK_SUFFIX.encode() if looks_for_locks else None
-    ends = _Ends(f".{owner()}{PARTIAL_SUFFIX}".encode(), lock, MAX_NAME_BYTES // 4)
-    done: int = library.gpuzarr_write_files(n, names, ctypes.addressof(ends), address(places), address(sizes))
+    ends = ctypes.byref(_ends(looks_for_locks))
+    done: int = library.gpuzarr_write_files(n, names, ends, address(places), address(sizes))
     return done

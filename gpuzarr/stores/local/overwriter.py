@@ -31,6 +31,8 @@ class Overwriter:
     def __call__(self, key: str, data: Any) -> None:
         store = self._store
         path = self._path(key)
+        if new_files.write_one(path, data, store.fsync, looks_for_locks=True):
+            return
         with store.writing(key):
             alone = files.put(files.PartialFile(path), data, self._is_alone)
         if not alone:
