@@ -45,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
     """Print in what options.a and options.b differ. 0: in nothing; 1: in something; 2: something cannot be read."""
     from gpuzarr.tools import diff
 
-    a = gpuzarr.open(options.a, mode="r", storage_options=options_of(options, options.a))
-    b = gpuzarr.open(options.b, mode="r", storage_options=other_options_of(options, options.b))
+    given = options_of(options, options.a), other_options_of(options, options.b)
+    a, b = (gpuzarr.open(p, mode="r", storage_options=o) for p, o in zip((options.a, options.b), given, strict=True))
     progress = wants_progress(options)
     found = diff(a, b, compare=options.compare, tolerance=options.tolerance, progress=progress)
     if options.json:

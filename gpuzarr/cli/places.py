@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import Any
 
+from gpuzarr.errors import ArgumentError
+
 HELP = "an array, a group or a store: a path, a URL, or a pipeline such as s3://bucket/a.zip|zip:path"
 
 
@@ -39,7 +41,7 @@ def add_other_storage_options(parser: argparse.ArgumentParser, flag: str, place:
 
 def storage_options(options: argparse.Namespace) -> dict[str, Any] | None:
     """The options that were given; None where there are none."""
-    return dict(options.storage_options) or None
+    return _as_dict(options.storage_options)
 
 
 def options_of(options: argparse.Namespace, place: str) -> dict[str, Any] | None:
@@ -50,7 +52,14 @@ def options_of(options: argparse.Namespace, place: str) -> dict[str, Any] | None
 
 def other_options_of(options: argparse.Namespace, place: str) -> dict[str, Any] | None:
     """The options for the second place: its own, else as `options_of`."""
-    return dict(options.other_options) or options_of(options, place)
+    return _as_dict(options.other_options) or options_of(options, place)
+
+
+def _as_dict(pairs: list[Any]) -> dict[str, Any] | None:
+    """Pairs as a dict, None for none. ArgumentError for "--", of which argparse makes an empty list."""
+    if [] in pairs:
+        raise ArgumentError("'--' has no value: write KEY=VALUE")
+    return dict(pairs) or None
 
 
 def _pair(text: str) -> tuple[str, Any]:
