@@ -74,7 +74,7 @@ def test_a_file_past_its_time_keeps_what_ended(tmp_path: Path, monkeypatch: pyte
 def test_all_end_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "import time\ndef test_gpu(): time.sleep(60)\n"
     files = {f"test_{i}.py": text for i in range(4)}
-    found = ran(tmp_path, files, monkeypatch, "--seconds", "8")
+    found = ran(tmp_path, files, monkeypatch, "--seconds", "4")
     assert len(found) == 4 and all(each["status"] in (-9, None) for each in found.values())
     assert any(each["failures"][0]["said"] == "no time was left" for each in found.values())
 

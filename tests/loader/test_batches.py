@@ -356,9 +356,10 @@ def test_batches_have_memory_of_the_caller_and_are_cut_on_a_stream_of_ours(cuda:
 def largest(space: Grid, views: list[Any], every: list[Any]) -> int:
     """Bytes of the largest window of some steps."""
     planner, live, most = Planner.of(space, views, 0), set[int](), 0
+    needs = cache(lambda block: planner.blocks([block])[0][2])
     for step in every:
         live |= set(step.enters.tolist())
-        most = max(most, sum(planner.nbytes([needs for _, _, needs in planner.blocks(list(live))]).values()))
+        most = max(most, sum(planner.nbytes(list(map(needs, live))).values()))
         live -= set(step.leaves.tolist())
     return most
 
