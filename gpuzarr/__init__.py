@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from gpuzarr import zarr as zarr
     from gpuzarr.api.copying import copy, copy_all, copy_store
     from gpuzarr.api.creating import array, empty, from_array, full, ones, zeros
-    from gpuzarr.api.debug_info import print_debug_info
     from gpuzarr.api.groups import create_hierarchy, group, tree
     from gpuzarr.api.like import empty_like, full_like, ones_like, open_like, zeros_like
     from gpuzarr.api.opening import load, open, open_array, open_consolidated, open_group
@@ -61,13 +60,13 @@ if TYPE_CHECKING:
     from gpuzarr.nodes.stats import Stats, stats
     from gpuzarr.read.cache import ChunkCache
     from gpuzarr.stores.local.store import LocalStore
+    from gpuzarr.tools.debug_info import print_debug_info
 
 _MODULES = {  # where the public names are; loaded by the first use of one of them (PEP 562)
     "api.copying": ("copy", "copy_all", "copy_store"),
     "api.creating": ("array", "empty", "from_array", "full", "ones", "zeros"),
     "api.groups": ("create_hierarchy", "group", "tree"),
     "api.like": ("empty_like", "full_like", "ones_like", "open_like", "zeros_like"),
-    "api.debug_info": ("print_debug_info",),
     "api.opening": ("load", "open", "open_array", "open_consolidated", "open_group"),
     "api.saving": ("consolidate_metadata", "create_group", "save", "save_array", "save_group"),
     "api.warm_up": ("warmup",),
@@ -100,6 +99,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "nodes.group": ("Group",),
     "read.cache": ("ChunkCache",),
     "stores.local.store": ("LocalStore",),
+    "tools.debug_info": ("print_debug_info",),
 }
 _SUBMODULES = (
     "codecs",

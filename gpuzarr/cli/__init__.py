@@ -3,7 +3,7 @@
 Each command is a file here with `add(commands)`, which declares its arguments and its function `run(options)`. The
 docstring of the file is its help: text, and examples, which are indented. `run` prints by `gpuzarr.cli.output`; it
 returns None, or the exit code. Two more things it may declare by `parser.set_defaults`: `error_code`, the exit code
-after an error where that is not 1; and `resume`, how to go on after Ctrl-C.
+after an error where that is not 1; and `going_on`, how to go on after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -60,17 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0, or what the command returned. After an error, 1 (of some commands 2) and a line on stderr; after Ctrl-C, 130 and
     a line that also says how to go on, if the command can. Wrong arguments exit with 2.
     """
-    options = parser().parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names and attributes may be half of a surrogate pair
+    options = argparse.Namespace()
     try:
+        options = parser().parse_args(arguments)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # names and attributes may be half of a surrogate pair
         code = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has ended, as in `gpuzarr info ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except KeyboardInterrupt:
-        resume = getattr(options, "resume", "")
-        return _failed(f"interrupted; {resume}" if resume else "interrupted", INTERRUPTED)
+        going_on = getattr(options, "going_on", "")
+        return _failed(f"interrupted; {going_on}" if going_on else "interrupted", INTERRUPTED)
     except (GpuZarrError, OSError, RecursionError) as error:  # attributes may be nested deeply
         return _failed(str(error), getattr(options, "error_code", 1))
     else:

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gpuzarr.cli.output import add_output, byte_text, line, print_json, table, wants_progress
-from gpuzarr.cli.places import HELP, add_storage_options, options_of
+from gpuzarr.cli.places import HELP, add_other_storage_options, add_storage_options, options_of, other_options_of
 from gpuzarr.errors import StoreError
 
 RESUME = "what was copied is kept: the same command with --resume goes on"
@@ -38,6 +38,7 @@ def add(commands: Any) -> None:
     _add_changes(parser)
     _add_course(parser)
     add_storage_options(parser)
+    add_other_storage_options(parser, "--dest-storage-option", "DST")
     add_output(parser, progress=True)
     parser.set_defaults(run=run)
 
@@ -73,8 +74,11 @@ def _add_course(parser: argparse.ArgumentParser) -> None:
     way.add_argument("--resume", action="store_true", help="go on with a copy that was interrupted")
     group.add_argument("--dry-run", action="store_true", help="only say what would be written")
     group.add_argument("--verify", action="store_true", help="read the copy, and compare it bit by bit with SRC")
-    help_ = "a chunk of SRC that cannot be decoded is an error (raise), or the fill value (fill)"
-    group.add_argument("--on-error", choices=("raise", "fill"), default="raise", help=help_)
+    help_ = (
+        "a chunk of SRC that cannot be decoded is an error (raise), or the fill value (fill); skip: what cannot be "
+        "read, chunks and nodes, is left out, too, and the exit code is 1 if anything is"
+    )
+    group.add_argument("--on-error", choices=("raise", "fill", "skip"), default="raise", help=help_)
     help_ = "blocks that are copied at once; default: 1, and 4 if a store is remote"
     group.add_argument("--workers", metavar="N", type=int, help=help_)
     help_ = "bytes of memory for values, such as 512MiB; default: 1GiB"
@@ -83,8 +87,8 @@ def _add_course(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default="auto", help=help_)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Copy, and print what was copied."""
+def run(options: argparse.Namespace) -> int:
+    """Copy, and print what was copied. 1: something was skipped."""
     from gpuzarr.tools import copy
 
     try:
@@ -112,14 +116,15 @@ def run(options: argparse.Namespace) -> None:
             device=options.device,
             progress=not options.dry_run and wants_progress(options),
             storage_options=options_of(options, options.source),
-            dest_storage_options=options_of(options, options.dest),
+            dest_storage_options=other_options_of(options, options.dest),
         )
     except KeyboardInterrupt:
-        options.resume = _advice(options)
+        options.going_on = _advice(options)
         raise
     except StoreError as error:
         raise StoreError("; ".join(filter(None, (str(error), _advice(options))))) from error
     print_json(report.asdict()) if options.json else _print(report)
+    return int(options.on_error == "skip" and bool(report.damaged or report.left_out))
 
 
 def _advice(options: argparse.Namespace) -> str:
@@ -131,6 +136,8 @@ def _advice(options: argparse.Namespace) -> str:
 def _print(report: Any) -> None:
     headers = ("path", "shape", "dtype", "chunks", "shards", "codecs", "decoded", "copied as")
     rows = [_row(node) for node in report.nodes if node.kind == "array"]
+    for node in report.left_out:
+        line(f"left out: {node}")
     if report.dry_run:
         table(headers, rows, "would be written:")
         return

@@ -18,7 +18,7 @@ from typing import Any
 
 import gpuzarr
 from gpuzarr.cli.output import BAD, GOOD, add_output, line, print_json, wants_progress
-from gpuzarr.cli.places import HELP, add_storage_options, options_of
+from gpuzarr.cli.places import HELP, add_other_storage_options, add_storage_options, options_of, other_options_of
 
 MAX_SHOWN_LENGTH = 60  # of a value of metadata, in characters
 
@@ -36,6 +36,7 @@ def add(commands: Any) -> None:
     help_ = "numbers are equal if their absolute difference is at most this"
     parser.add_argument("--tolerance", metavar="NUMBER", type=float, default=0.0, help=help_)
     add_storage_options(parser)
+    add_other_storage_options(parser, "--storage-option-b", "B")
     add_output(parser, progress=True)
     parser.set_defaults(run=run, compare="all", error_code=2)
 
@@ -44,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
     """Print in what options.a and options.b differ. 0: in nothing; 1: in something; 2: something cannot be read."""
     from gpuzarr.tools import diff
 
-    a, b = (gpuzarr.open(p, mode="r", storage_options=options_of(options, p)) for p in (options.a, options.b))
+    given = options_of(options, options.a), other_options_of(options, options.b)
+    a, b = (gpuzarr.open(p, mode="r", storage_options=o) for p, o in zip((options.a, options.b), given, strict=True))
     progress = wants_progress(options)
     found = diff(a, b, compare=options.compare, tolerance=options.tolerance, progress=progress)
     if options.json:
@@ -62,7 +64,7 @@ def node_lines(node: Any) -> list[str]:
     path = f"/{node.path}"
     if node.only_in:
         return [f"{path}: only in {node.only_in.upper()}"]
-    lines = [f"{path}: {field.name}: {_shown(field.a)} | {_shown(field.b)}" for field in node.fields]
+    lines = [f"{path}: {field.name}: {_shown(field, 'a')} | {_shown(field, 'b')}" for field in node.fields]
     if node.values:
         found = node.values
         largest = "" if found.largest is None else f", the largest difference is {found.largest:g}"
@@ -80,8 +82,9 @@ def summary(found: Any) -> None:
         line(f"equal: {compared}", GOOD)
 
 
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else _cut(json.dumps(value, default=str))
+def _shown(field: Any, side: str) -> str:
+    is_there = field.only_in in (None, side)
+    return _cut(json.dumps(getattr(field, side), default=str)) if is_there else "nothing"
 
 
 def _cut(text: str) -> str:

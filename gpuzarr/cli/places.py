@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import Any
 
+from gpuzarr.errors import ArgumentError
+
 HELP = "an array, a group or a store: a path, a URL, or a pipeline such as s3://bucket/a.zip|zip:path"
 
 
@@ -29,15 +31,35 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_other_storage_options(parser: argparse.ArgumentParser, flag: str, place: str) -> None:
+    """Declare the option by which a second place has storage options of its own."""
+    help_ = f"the same, for {place} alone: then those of --storage-option are not for it"
+    parser.add_argument(
+        flag, metavar="KEY=VALUE", action="append", default=[], type=_pair, dest="other_options", help=help_
+    )
+
+
 def storage_options(options: argparse.Namespace) -> dict[str, Any] | None:
     """The options that were given; None where there are none."""
-    return dict(options.storage_options) or None
+    return _as_dict(options.storage_options)
 
 
 def options_of(options: argparse.Namespace, place: str) -> dict[str, Any] | None:
     """The options that were given, for one of several places: None for one on this machine, which takes none."""
     is_here = "://" not in place or place.startswith(("file://", "memory://"))
     return None if is_here else storage_options(options)
+
+
+def other_options_of(options: argparse.Namespace, place: str) -> dict[str, Any] | None:
+    """The options for the second place: its own, else as `options_of`."""
+    return _as_dict(options.other_options) or options_of(options, place)
+
+
+def _as_dict(pairs: list[Any]) -> dict[str, Any] | None:
+    """Pairs as a dict, None for none. ArgumentError for "--", of which argparse makes an empty list."""
+    if [] in pairs:
+        raise ArgumentError("'--' has no value: write KEY=VALUE")
+    return dict(pairs) or None
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -71,13 +71,15 @@ def run(options: argparse.Namespace) -> None:
     """Print what was asked for of the array at options.path."""
     from gpuzarr.tools.show_selection import parsed
 
-    what, selection = opened(options), parsed(options.selection)
+    what, selection, facts = opened(options), parsed(options.selection), dict[str, Any]()
     if options.png is not None:
-        save(what, selection, options)
+        facts |= save(what, selection, options)
     if options.picture:
-        draw(what, selection, options)
+        facts |= draw(what, selection, options)
     if options.histogram or not (options.png is not None or options.picture):
-        show(what.arrays[what.level(options) or 0], selection, options)
+        facts |= show(what.arrays[what.level(options) or 0], selection, options)
+    if options.json:
+        print_json(facts)
 
 
 @dataclass(frozen=True)
@@ -115,20 +117,36 @@ def opened(options: argparse.Namespace) -> Shown:
     return Shown(image.levels, image.axes, image)
 
 
-def show(array: gpuzarr.Array, selection: Any, options: argparse.Namespace) -> None:
-    """Print values or a histogram, and min, max and mean."""
+def show(array: gpuzarr.Array, selection: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """Print values or a histogram, and min, max and mean. With --json, return them."""
     facts, histogram = numbers(array, selection, options)
-    text = None if options.histogram else values(array, selection)
     if options.json:
-        print_json({**facts, "histogram": histogram, "values": text})
-        return
-    if text is not None:
-        for row in text.splitlines():
+        return {**facts, "histogram": histogram, "values": None if options.histogram else listed(array, selection)}
+    if not options.histogram:
+        for row in values(array, selection).splitlines():
             line(row)
     key_values({name: f"{value:g}" if isinstance(value, float) else value for name, value in facts.items()})
     if histogram is not None:
         for row in bars(histogram):
             line(row)
+    return facts
+
+
+def listed(array: gpuzarr.Array, selection: Any) -> Any:
+    """The values as lists, times as text; None where they are too many to be printed."""
+    from gpuzarr.tools.show_text import MAX_PRINTED_ELEMENTS, on_host
+
+    if element_count(array, selection) > MAX_PRINTED_ELEMENTS:
+        return None
+    found = on_host(array, array[selection])
+    return found.astype(str).tolist() if found.dtype.kind in "mM" else found.tolist()
+
+
+def element_count(array: gpuzarr.Array, selection: Any) -> int:
+    """The number of elements of a selection."""
+    from gpuzarr.tools.show_selection import ranges
+
+    return int(np.prod(ranges(selection, array.shape).shape, dtype=object))
 
 
 def values(array: gpuzarr.Array, selection: Any) -> str:
@@ -145,7 +163,7 @@ def numbers(
     from gpuzarr.tools.show_selection import ranges
 
     wanted = ranges(selection, array.shape)
-    size = int(np.prod(wanted.shape, dtype=object))
+    size = element_count(array, selection)
     facts: dict[str, Any] = {
         "array": array.name,
         "of shape": array.shape,
@@ -172,33 +190,40 @@ def bars(histogram: dict[str, Any]) -> list[str]:
     ]
 
 
-def save(what: Shown, selection: Any, options: argparse.Namespace) -> None:
-    """Write a PNG, and say what is in it."""
+def save(what: Shown, selection: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """Write a PNG, and say what is in it: with --json, as what is returned."""
     from gpuzarr.tools import save_png
 
     size = (options.size or PNG_PIXELS,) * 2
     level, found = pictured(what, selection, size, options)
     save_png(found.pixels, options.png)
-    facts = {"file": options.png, "of": level.name, "plane": plane_text(found.plane), "pixels": found.size}
-    facts |= {"black": found.window[0], "white": found.window[1]} if found.window else {}
-    if options.json:
-        print_json(facts)
-    else:
+    facts = {"file": options.png, **facts_of(level, found)}
+    if not options.json:
         key_values(facts)
+    return facts
 
 
-def draw(what: Shown, selection: Any, options: argparse.Namespace) -> None:
-    """Print a picture: in colours where the terminal has them, else of characters."""
+def facts_of(level: gpuzarr.Array, found: Any) -> dict[str, Any]:
+    """What a picture shows."""
+    facts = {"of": level.name, "plane": plane_text(found.plane), "pixels": found.size}
+    return facts | ({"black": found.window[0], "white": found.window[1]} if found.window else {})
+
+
+def draw(what: Shown, selection: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """Print a picture: in colours where the terminal has them, else of characters. With --json, only say what it is."""
     from gpuzarr.tools.picture_output import characters, colour_count, half_blocks
 
     columns, lines = shutil.get_terminal_size()
     size = (min(options.size or 2 * (lines - 3), 2 * (lines - 3)), min(options.size or columns, columns))
     level, found = pictured(what, selection, size, options)
+    if options.json:
+        return facts_of(level, found)
     rows = half_blocks(found.pixels, colour_count()) if has_colours() else characters(found.pixels)
     for row in rows:
         print(row)
     window = f", black {found.window[0]:g}, white {found.window[1]:g}" if found.window else ""
     line(f"{level.name} {plane_text(found.plane)}{window}")
+    return {}
 
 
 def pictured(

@@ -123,8 +123,9 @@ class DataType:
             return [self.fields[0][1].fill_to_json(part, zarr_format) for part in parts]
         if self.family == "optional":
             return [self.fields[0][1].fill_to_json(value["value"])] if value["valid"] else None
-        if self.family == "struct" and zarr_format == 2:
-            return fills.base64_of(np.asarray(value, self.dtype).astype(stored or self.dtype).tobytes())
+        if self.family == "struct" and (zarr_format == 2 or self.name == "structured"):  # as zarr-python before 3.2
+            stored = stored or (self.dtype if zarr_format == 2 else self.dtype.newbyteorder("<"))
+            return fills.base64_of(np.asarray(value, self.dtype).astype(stored).tobytes())
         if self.family == "struct":
             return {name: part.fill_to_json(value[name]) for name, part in self.fields}
         return fills.to_json(self.family, self.name, self.dtype, value, zarr_format)

@@ -5,7 +5,7 @@ Source of the format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/shar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -87,7 +87,7 @@ def _opened(array: Array, some: Objs, objects: Objects, note: Callable[[Finding]
     level = array.layout.levels[0]
     shards = Shards(0, some.coords.tolist(), Ranges.whole(some.keys))
     entries = np.stack(array.locator.indexes.entries(shards, objects, {}))
-    numbers = np.array(list(np.ndindex(*level.counts)), np.int64).reshape(-1, len(level.counts))
+    numbers = _all_places(level.counts)
     of, number = np.nonzero(entries[..., 0] >= 0)
     begins, sizes = entries[of, number].T
     coords = some.coords[of] * np.array(level.counts, np.int64) + numbers[number]
@@ -108,6 +108,11 @@ def _opened(array: Array, some: Objs, objects: Objects, note: Callable[[Finding]
     good[list(wrong)] = False
     found = Inner(coords[good], sizes[good])
     return found if len(array.layout.levels) == 1 else _innermost(array, found, objects, some, note)
+
+
+def _all_places(counts: Sequence[int]) -> np.ndarray:
+    """The places in a grid in C order, int64 (n, ndim): one in a grid of no axes."""
+    return np.array(list(np.ndindex(*counts)), np.int64).reshape(prod(counts), len(counts))
 
 
 def _first_chunk(array: Array, coords: np.ndarray) -> tuple[int, ...]:
@@ -131,6 +136,12 @@ def _wrong_places(
     for i in np.flatnonzero((begins < first) | (ends > some.sizes[of] - last)).tolist():
         if sizes[i]:
             found.setdefault(i, f"the shard index puts a chunk at bytes {begins[i]} to {ends[i]}, which are the index")
+    return _overlaps(of, begins, sizes, found)
+
+
+def _overlaps(of: np.ndarray, begins: np.ndarray, sizes: np.ndarray, found: dict[int, str]) -> dict[int, str]:
+    """`found`, with chunks that lie in the bytes of another of the same shard (`of`: its number)."""
+    ends = begins + sizes
     order = np.lexsort((ends, begins, of))
     before, after = order[:-1], order[1:]
     is_same = (begins[before] == begins[after]) & (sizes[before] == sizes[after])  # which no reader minds
@@ -146,26 +157,35 @@ def _innermost(array: Array, outer: Inner, objects: Objects, some: Objs, note: C
     """The innermost chunks of shards in shards, of which `outer` says which are there."""
     layout = array.layout
     counts = [prod(n) for n in zip(*(level.counts for level in layout.levels[1:]), strict=True)]
-    inside = np.array(list(np.ndindex(*counts)), np.int64).reshape(-1, len(counts))
-    coords = (outer.coords[:, None] * np.array(counts, np.int64) + inside).reshape(-1, len(counts))
-    coords = coords[(coords < np.array(layout.grid(len(layout.levels)), np.int64)).all(axis=1)]
-    found: list[Inner] = []
-    per_shard = prod(counts)
-    for i in range(0, len(coords), max(per_shard, 1)):
-        part = coords[i : i + per_shard]
-        try:
-            route = array.locator.route(part)
-            located = within(
-                array.store.open(route.keys),
-                lambda opened: array.locator.locate(route, opened, {}),  # noqa: B023
-            )
-        except CodecError as error:
-            first = part[error.index or 0]
-            text = f"the index of a shard in a shard is damaged: {error}"
-            at = layout.key(first), tuple(first.tolist()), CODEC_NAME
-            note(Finding("error", "shard-index", array.path, text, *at, repair="fill-chunk"))
-            continue
-        found.append(Inner(part[located.present], located.ranges.sizes[located.present]))
-    if not found:
-        return Inner(np.zeros((0, len(counts)), np.int64), np.zeros(0, np.int64))
+    inside, grid = _all_places(counts), np.array(layout.grid(len(layout.levels)), np.int64)
+    found = [Inner(np.zeros((0, len(counts)), np.int64), np.zeros(0, np.int64))]
+    for first in outer.coords * np.array(counts, np.int64):
+        part = first + inside
+        one = _in_one(array, part[(part < grid).all(axis=1)], note)
+        found += [] if one is None else [one]
     return Inner(np.concatenate([one.coords for one in found]), np.concatenate([one.sizes for one in found]))
+
+
+def _in_one(array: Array, part: np.ndarray, note: Callable[[Finding], object]) -> Inner | None:
+    """Those of the chunks at `part`, of one shard in a shard, that are there; None if its index is damaged."""
+    try:
+        route = array.locator.route(part)
+        located = within(array.store.open(route.keys), lambda opened: array.locator.locate(route, opened, {}))
+    except CodecError as error:
+        text = f"the index of a shard in a shard is damaged: {error}"
+        _note_place(array, part[error.index or 0], text, note)
+        return None
+    coords, ranges = part[located.present], located.ranges
+    begins, sizes = ranges.offsets[located.present], ranges.sizes[located.present]
+    wrong = _overlaps(np.zeros(len(sizes), np.int64), begins, sizes, {}) if len(array.layout.levels) == 2 else {}
+    for where, problem in wrong.items():
+        _note_place(array, coords[where], problem, note)
+    good = np.ones(len(sizes), bool)
+    good[list(wrong)] = False
+    return Inner(coords[good], sizes[good])
+
+
+def _note_place(array: Array, coords: np.ndarray, text: str, note: Callable[[Finding], object]) -> None:
+    chunk = tuple(coords.tolist())
+    at = array.layout.key(chunk), chunk, CODEC_NAME
+    note(Finding("error", "shard-index", array.path, text, *at, repair="fill-chunk"))

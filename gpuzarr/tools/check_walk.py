@@ -20,6 +20,8 @@ from gpuzarr.tools.check_keys import FOREIGN, stray_severity
 from gpuzarr.tools.check_report import Finding
 
 MAX_FOLDERS_WITHOUT_NODE = 1000  # that are looked into below a group, for nodes
+STORE_ENDINGS = (".zarr", ".n5")  # of folders that are stores: they may lie in a folder that is no group
+_OF_NO_NODE = frozenset((".zattrs", ".zmetadata"))  # documents that make no node
 Note = Callable[[Finding], object]
 Node = Array | Group
 
@@ -59,19 +61,22 @@ class _Walk:
         """The node at a path, if there is one, and the paths to look at next."""
         documents = documents_at(self.opener.store, here.path)
         node = self._opened(here.path, documents)
-        if documents:
+        named = documents - _OF_NO_NODE
+        if named or node is not None:
             self._tell_bare(here)
+        elif documents:
+            self._tell_alone(here.path, min(documents))
         found = None if node is None else Visited(here.path, node, documents)
         if isinstance(node, Array):
             return found, []
-        is_node = bool(documents) or node is not None
+        is_node = bool(named) or node is not None
         if not is_node and not self._may_look():
             return None, []
         names = self._names(here, node is not None)
-        if not names and not is_node and not here.is_quiet:
+        if not names and not documents and not is_node and not here.is_quiet:
             self._tell_stray(here)
         parent, bare = (here.path, ()) if is_node else (here.parent, (*here.bare, here.path))
-        is_quiet = node is None and (here.is_quiet or bool(documents))
+        is_quiet = node is None and (here.is_quiet or bool(named))
         below = [_Waiting(f"{here.path}/{name}".strip("/"), parent, bare, is_quiet) for name in reversed(names)]
         return found, below
 
@@ -86,8 +91,13 @@ class _Walk:
             self.note(Finding("error", "metadata", path, str(error) or "it is nested too deeply", key))
             return None
 
+    def _tell_alone(self, path: str, name: str) -> None:
+        text = f"{name!r} is beside no document of an array or a group, so that nobody reads it"
+        self.note(Finding("warning", "stray-object", path, text, files.key(path, name)))
+
     def _tell_bare(self, here: _Waiting) -> None:
-        for path in here.bare:
+        is_store = here.path.endswith(STORE_ENDINGS) and not any(documents_at(self.opener.store, p) for p in here.bare)
+        for path in () if is_store else here.bare:
             if path not in self.told:
                 self.told.add(path)
                 text = f"there is no group here, although there are nodes below, such as {'/' + here.path!r}"

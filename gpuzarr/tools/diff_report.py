@@ -8,11 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FieldDifference:
-    """A fact of metadata that differs. `a`, `b`: its value in each tree as JSON; None where it is in one only."""
+    """A fact of metadata that differs.
+
+    `a`, `b`: its value in each tree as JSON. `only_in`: "a" or "b", if it is in one tree only; it is None in the other.
+    """
 
     name: str
     a: Any
     b: Any
+    only_in: str | None = None
 
 
 @dataclass(frozen=True)

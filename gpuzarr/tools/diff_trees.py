@@ -9,13 +9,21 @@ from typing import Any, Literal
 from gpuzarr.api.opening import open as open_node
 from gpuzarr.checks import one_of
 from gpuzarr.errors import ArgumentError, GpuZarrError, NotFoundError
+from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.progress import reporting
+from gpuzarr.tools.copying.documents import DIMENSIONS
 from gpuzarr.tools.diff_report import Difference, FieldDifference, NodeDifference, ValueDifference
 from gpuzarr.tools.diff_values import compare as compare_values
 
 Node = Array | Group
+_SAME_TYPES = {
+    "structured": "struct",
+    "binary": "bytes",
+    "variable_length_bytes": "bytes",
+    "zarrs.optional": "optional",
+}
 
 
 def diff(
@@ -128,8 +136,9 @@ def _node(path: str, a: Any, b: Any, compare: str) -> NodeDifference:
         return NodeDifference(path, only_in="b" if a is None else "a")
     left, right = facts(a, compare), facts(b, compare)
     names = [*left, *(name for name in right if name not in left)]
-    fields = [FieldDifference(name, left.get(name), right.get(name)) for name in names]
-    return NodeDifference(path, fields=tuple(field for field in fields if _json(field.a) != _json(field.b)))
+    only_in = [None if name in left and name in right else "a" if name in left else "b" for name in names]
+    fields = [FieldDifference(n, left.get(n), right.get(n), one) for n, one in zip(names, only_in, strict=True)]
+    return NodeDifference(path, fields=tuple(f for f in fields if f.only_in or _json(f.a) != _json(f.b)))
 
 
 def _values(
@@ -150,12 +159,23 @@ def facts(node: Node, compare: str) -> dict[str, Any]:
         return found
     if isinstance(node, Array):
         names = node.dimension_names
-        found |= {"data_type": node.metadata.data_type.name, "fill_value": str(node.fill_value)}
+        fill_value = None if node.fill_value is None else str(node.fill_value)
+        found |= {"data_type": data_type(node), "fill_value": fill_value}
         found["dimension_names"] = (
             list(names) if names is not None and any(name is not None for name in names) else None
         )
-    found |= {f"attributes[{json.dumps(name)}]": value for name, value in node.attrs.asdict().items()}
+    attributes = files.plain(node.attrs.asdict())  # so that NaN is what this library stores in its place
+    if compare == "data" and isinstance(node, Array) and attributes.get(DIMENSIONS) == list(node.dimension_names or ()):
+        attributes.pop(DIMENSIONS, None)  # how names of axes are stored in Zarr v2
+    found |= {f"attributes[{json.dumps(name)}]": value for name, value in attributes.items()}
     return found if compare == "data" else found | stored(node)
+
+
+def data_type(array: Array) -> str:
+    """The data type of an array, with the dtype of NumPy where the name alone does not say it."""
+    found = array.metadata.data_type
+    name = "raw_bytes" if found.family == "void" else _SAME_TYPES.get(found.name, found.name)
+    return name if found.variable or name == found.dtype.name else f"{name} ({found.dtype})"
 
 
 def stored(node: Node) -> dict[str, Any]:

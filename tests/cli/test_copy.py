@@ -18,6 +18,8 @@ import gpuzarr
 from gpuzarr.cli import copy, main
 from tests.copies import files_of
 
+MAIN = "from gpuzarr.__main__ import main; main()"
+
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
@@ -182,3 +184,22 @@ def test_ctrl_c(tmp_path: Path) -> None:
     assert done.returncode == 0 and "objects had been copied before; the copy equals" in done.stdout
     expected = {key: data for key, data in files_of(tmp_path / "b_like").items() if key != "zarr.json"}
     assert {key: data for key, data in files_of(tmp_path / "b").items() if key != "zarr.json"} == expected
+
+
+def test_an_interrupt_outside_of_the_copy_says_no_more(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gpuzarr.cli.copy._print", interrupted)
+    assert main(["copy", str(source), str(tmp_path / "b"), "--resume"]) == 130
+    assert capsys.readouterr().err == "gpuzarr: interrupted\n"
+
+
+def test_ctrl_c_while_modules_are_imported(tmp_path: Path) -> None:
+    """It ends at once, and prints no traceback."""
+    (tmp_path / "numpy.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); " + MAIN]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -107,3 +108,11 @@ def test_an_interrupt_exits_with_130(
     monkeypatch.setattr("gpuzarr.tools.diff_trees.compare_values", interrupted)
     assert main(["diff", *places, "--no-progress"]) == 130
     assert capsys.readouterr().err == "gpuzarr: interrupted\n"
+
+
+@pytest.mark.parametrize("flag", ["--storage-option", "--storage-option-b"])
+def test_storage_options_that_are_none(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Some versions of Python make an empty list of the value "--", without looking at it."""
+    with contextlib.suppress(SystemExit):
+        assert main(["diff", "http://127.0.0.1:9/a", "http://127.0.0.1:9/b", f"{flag}=--"]) == 2
+    assert "'--' has no value" in capsys.readouterr().err

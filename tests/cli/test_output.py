@@ -152,7 +152,7 @@ def test_errors(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 def test_interrupts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert ending(monkeypatch, raising(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err == "gpuzarr: interrupted\n"
-    assert ending(monkeypatch, raising(KeyboardInterrupt()), resume="the same command goes on") == 130
+    assert ending(monkeypatch, raising(KeyboardInterrupt()), going_on="the same command goes on") == 130
     assert capsys.readouterr().err == "gpuzarr: interrupted; the same command goes on\n"
 
 

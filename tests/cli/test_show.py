@@ -52,9 +52,18 @@ def test_a_histogram(path: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(shown(capsys, path, "0, 0", "--json"))
-    assert (found["mean"], found["shape"], found["values"]) == (4.5, [10], "[0 1 2 3 4 5 6 7 8 9]")
+    assert (found["mean"], found["shape"], found["values"]) == (4.5, [10], list(range(10)))
     found = json.loads(shown(capsys, path, "--json", "--histogram"))
     assert sum(found["histogram"]["counts"]) == 240 and found["values"] is None
+
+
+def test_json_is_one_object_whatever_is_asked_for(
+    path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(tmp_path / "a.png")
+    found = json.loads(shown(capsys, path, "--json", "--picture", "--png", file, "--histogram"))
+    assert found["file"] == file and found["plane"] and found["histogram"]
+    assert "file" not in json.loads(shown(capsys, path, "--json", "--picture"))
 
 
 def test_what_is_large_is_not_read(

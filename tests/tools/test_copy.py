@@ -14,7 +14,8 @@ from hypothesis import given, settings
 import gpuzarr
 from benchmarks.latency_server import serving
 from gpuzarr.devices.contract import Device
-from gpuzarr.tools import copy
+from gpuzarr.errors import MetadataError
+from gpuzarr.tools import copy, diff
 from gpuzarr.tools.copying.values import equal_bits
 from tests.conftest import examples
 from tests.copies import everything, facts, files_of
@@ -56,7 +57,7 @@ def arrays(draw: st.DrawFn) -> tuple[dict[str, Any], np.ndarray]:
     chunks = tuple(draw(st.integers(1, 5)) for _ in shape)
     options: dict[str, Any] = {"zarr_format": version, "dtype": dtype, "shape": shape, "chunks": chunks}
     options["compressors"] = draw(st.sampled_from(COMPRESSORS))
-    options["attributes"] = draw(st.sampled_from([{}, {"units": "K", "scale": [1.5, None]}]))
+    options["attributes"] = draw(st.sampled_from([{}, {"units": "K", "scale": [1.5, None, float("nan")]}]))
     if dtype.kind in "iuf":
         options["fill_value"] = draw(st.sampled_from([0, 1, 7]))
     if version == 2:
@@ -90,6 +91,7 @@ def test_a_copy_equals_its_source(made: tuple[dict[str, Any], np.ndarray], versi
     is_turned = a.ndim > 1 and not a.shards  # within shards, order is a filter
     assert equal_bits(a[...], b[...]) and facts(a, is_turned) == facts(b, is_turned) and a.chunks == b.chunks
     assert not [key for key in dest if "journal" in key]
+    assert not diff(a, b, compare="data")
     if options["dtype"].kind != "V":
         theirs = zarr.open_array(zarr.storage.MemoryStore({k: _buffer(v) for k, v in dest.items()}), mode="r")
         assert equal_bits(np.asarray(theirs[...]).astype(a.dtype), np.asarray(a[...], a.dtype))
@@ -417,3 +419,21 @@ def test_a_web_server_lists_nothing(tmp_path: Path) -> None:
         copy(f"{server.url}/a.zarr", tmp_path / "other.zarr", chunks=(16, 6), shards=(16, 12), verify=True)
     assert files_of(tmp_path / "same.zarr") == files_of(tmp_path / "a.zarr")
     np.testing.assert_array_equal(gpuzarr.load(tmp_path / "other.zarr"), a[...])
+
+
+@pytest.mark.filterwarnings("ignore:The data type")
+def test_what_is_written_of_records_of_zarr_python_it_reads(tmp_path: Path) -> None:
+    """The type `structured`, of which versions before 3.2 know fill values as base64 alone."""
+    values = np.array([(1, 2.5), (3, np.nan), (0, 0)], [("a", "<i4"), ("b", "<f8")])
+    z = zarr.create_array(str(tmp_path / "a"), shape=3, chunks=2, dtype=values.dtype)
+    z[...] = values
+    copy(tmp_path / "a", tmp_path / "b", chunks=(3,), verify=True)
+    theirs = zarr.open_array(str(tmp_path / "b"))
+    assert theirs[...].tobytes() == values.tobytes() and theirs.fill_value == z.fill_value
+
+
+def test_chunks_that_are_chosen_take_shards_that_are(tmp_path: Path) -> None:
+    a = gpuzarr.create_array({}, data=np.arange(9), chunks=3, shards=9)
+    assert copy(a, tmp_path / "b", chunks="auto", verify=True).verified
+    with pytest.raises(MetadataError, match="give shards, too"):
+        copy(a, tmp_path / "c", chunks=2)

@@ -219,7 +219,7 @@ def test_wrong_places_and_arguments(source: Path, tmp_path: Path) -> None:
         {"overwrite": True, "resume": True},
         {"rounding": "up"},
         {"out_of_range": "ignore"},
-        {"on_error": "skip"},
+        {"on_error": "ignore"},
         {"workers": 0},
         {"memory_limit": "much"},
         {"include": "a"},
@@ -238,3 +238,43 @@ def test_wrong_places_and_arguments(source: Path, tmp_path: Path) -> None:
     with pytest.raises(gpuzarr.ArgumentError, match="is an array"):
         copy(source / "a", tmp_path / "b", include=["a"])
     assert not (tmp_path / "b").exists()
+
+
+class Deletions(dict):
+    """A store in which after some deletions, and before the next one, the process is interrupted."""
+
+    left = -1
+
+    def _counted(self) -> None:
+        if self.left == 0:
+            self.left = -1
+            raise KeyboardInterrupt
+        self.left -= self.left > 0
+
+    def __delitem__(self, key: str) -> None:
+        self._counted()
+        super().__delitem__(key)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        self._counted()
+        return super().pop(key, *default)
+
+
+@pytest.mark.parametrize("after", [{"resume": True}, {"overwrite": True}])
+def test_interrupted_while_room_is_made(source: Path, after: Any) -> None:
+    """Whatever was deleted by then, what is left is known to be no node that anybody needs."""
+    whole: dict[str, bytes] = {}
+    copy(source, whole)
+    for number in range(500):
+        store = Deletions()
+        gpuzarr.save_group(store, old=np.arange(6), more=np.arange(3))
+        store.left = number
+        try:
+            copy(source, store, overwrite=True)
+        except KeyboardInterrupt:
+            copy(source, store, **after)
+            assert dict(store) == whole
+            continue
+        assert number > 3 and dict(store) == whole
+        return
+    raise AssertionError("it was never done")

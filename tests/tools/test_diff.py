@@ -170,6 +170,29 @@ def test_facts_of_trees():
     assert sorted(node.path for node in diff(tree({}), other, compare="values").nodes) == ["g/new", "g/x"]
 
 
+def test_nothing_and_null_are_two():
+    a, b = (gpuzarr.create_group({}, attributes=given) for given in ({"x": None}, {}))
+    (field,) = diff(a, b).nodes[0].fields
+    assert (field.name, field.a, field.only_in) == ('attributes["x"]', None, "a")
+    assert not diff(a, gpuzarr.create_group({}, attributes={"x": None}))
+
+
+@pytest.mark.parametrize("pair", [("M8[s]", "M8[ms]"), ("S3", "S4"), ("U1", "U2"), ("i2,i4", "i2,i8")])
+def test_types_of_one_name(pair):
+    a, b = (gpuzarr.create_array({}, shape=2, dtype=dtype) for dtype in pair)
+    assert diff(a, b, compare="data").nodes[0].fields[0].name == "data_type"
+
+
+def test_names_of_axes_are_an_attribute_in_v2():
+    names = ["y", "x"]
+    old = {"zarr_format": 2, "attributes": {"_ARRAY_DIMENSIONS": names}}
+    a = gpuzarr.create_array({}, shape=(2, 2), dtype="i4", **old)
+    b = gpuzarr.create_array({}, shape=(2, 2), dtype="i4", dimension_names=names)
+    assert not diff(a, b, compare="data")
+    b.attrs["_ARRAY_DIMENSIONS"] = ["x", "y"]
+    assert diff(a, b, compare="data")
+
+
 def test_of_several_versions_and_layouts(tmp_path):
     values = np.random.default_rng(0).integers(0, 9, (20, 12)).astype("u2")
     old = gpuzarr.create_array(str(tmp_path / "v2"), data=values, chunks=(5, 5), zarr_format=2, compressors="gzip")

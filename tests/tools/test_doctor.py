@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import gpuzarr
 from gpuzarr import native
 from gpuzarr.devices.cuda import driver as drivers
 from gpuzarr.devices.cuda.driver import Driver, Gpu
@@ -208,3 +209,9 @@ def test_the_report_as_a_dict():
     found = doctor("cpu").asdict()
     assert found["problems"] is False and set(found["examined"][0]) == {"topic", "name", "status", "text", "mend"}
     assert np.all([one["status"] in ("ok", "fact", "warning") for one in found["examined"]])
+
+
+def test_debug_info_is_what_doctor_finds(capsys: pytest.CaptureFixture[str]) -> None:
+    gpuzarr.print_debug_info()
+    names = [line.partition(": ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [one.name for one in doctor().examined] and {"Python", "numpy", "zarr"} <= set(names)

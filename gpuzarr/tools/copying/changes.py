@@ -8,7 +8,7 @@ from typing import Any
 
 from gpuzarr.checks import at, one_of, shown, zarr_format
 from gpuzarr.creation import sides
-from gpuzarr.errors import ArgumentError, SelectionError
+from gpuzarr.errors import ArgumentError, MetadataError, SelectionError
 from gpuzarr.indexing import selection as select
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.like import sizes_of
@@ -16,7 +16,7 @@ from gpuzarr.nodes.like import sizes_of
 KEEP = "keep"
 ROUNDINGS = ("nearest-even", "towards-zero", "towards-positive", "towards-negative", "nearest-away")
 OUT_OF_RANGE = ("error", "clamp", "wrap")
-ON_ERROR = ("raise", "fill")
+ON_ERROR = ("raise", "fill", "skip")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def shards_for(array: Array, part: Part, changes: Changes, chunks: Any) -> Any:
     shards = sizes_of(array, "shards")
     kept = None if shards is None else _kept(shards, part)
     if is_keep(changes.shards):
-        return kept
+        return _kept_around(kept, chunks)
     if not isinstance(changes.shards, Mapping):
         return changes.shards
     names = _kept(names_of(array), part)
@@ -138,6 +138,18 @@ def shards_for(array: Array, part: Part, changes: Changes, chunks: Any) -> Any:
         return kept
     unnamed = chunks if isinstance(chunks, tuple | list) else sides("chunks", chunks, len(part.shape))
     return _named(changes.shards, names, unnamed if kept is None else kept, "shards")
+
+
+def _kept_around(shards: Sequence[Any] | None, chunks: Any) -> Any:
+    """The shards of the source around other chunks; "auto" around "auto". MetadataError where they do not fit."""
+    if shards is None or chunks == "auto":
+        return shards and chunks
+    sizes = (chunks,) * len(shards) if isinstance(chunks, int) else chunks if isinstance(chunks, tuple | list) else ()
+    pairs = list(zip(shards, sizes, strict=False))
+    if any(isinstance(n, int) and isinstance(shard, int) and n > 0 and shard % n for shard, n in pairs):
+        text = f"its shards {shown(shards)} do not hold whole chunks of shape {shown(sizes)}"
+        raise MetadataError(f"{text}: give shards, too (--shards)")
+    return shards
 
 
 def _kept(values: Sequence[Any], part: Part) -> tuple[Any, ...]:

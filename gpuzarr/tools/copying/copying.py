@@ -15,7 +15,7 @@ from gpuzarr.api.saving import consolidate_metadata
 from gpuzarr.checks import flag, number, one_of, shown
 from gpuzarr.creation import check_above, contains, new_nodes
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError, ChunkError, NotFoundError, StoreError
+from gpuzarr.errors import ArgumentError, GpuZarrError, NotFoundError, StoreError
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
@@ -58,7 +58,7 @@ def copy(
     resume: bool = False,
     dry_run: bool = False,
     verify: bool = False,
-    on_error: Literal["raise", "fill"] = "raise",
+    on_error: Literal["raise", "fill", "skip"] = "raise",
     workers: int | None = None,
     memory_limit: int | str = "1GiB",
     device: str | Device = "auto",
@@ -110,7 +110,8 @@ def copy(
         True: the copy is read, and compared bit by bit with the source, cast in the same way.
     on_error
         "raise" (default): a chunk of the source that cannot be decoded is an error that names it. "fill": it is the
-        fill value in the copy, and the report lists it; then all chunks are decoded.
+        fill value in the copy, and the report lists it; then all chunks are decoded. "skip": so is a chunk that cannot
+        be read (as where a disk is damaged, or permission is denied), and nodes that cannot be opened are left out.
     workers
         How many blocks are copied at once; each of them is decoded and encoded on all cores. Default: 1, and 4 if a
         store is remote.
@@ -168,14 +169,15 @@ def copy(
     memory = parse_bytes(memory_limit)
     node = _opened(source, storage_options)
     chosen = _patterns(include, "include"), _patterns(exclude, "exclude")
-    plan = plan_of(node, changes, *chosen, device, on_error == "fill")
-    report = CopyReport(described(plan), sum(nbytes_of(one.metadata) for one in plan.arrays), dry_run=wanted["dry_run"])
+    plan = plan_of(node, changes, *chosen, device, on_error)
+    total = sum(nbytes_of(one.metadata) for one in plan.arrays)
+    report = CopyReport(described(plan), total, left_out=plan.left_out, dry_run=wanted["dry_run"])
     place = _destination(dest, path, dest_storage_options, wanted["dry_run"])
     _check_apart(node, place)
     if wanted["dry_run"]:
         _check_free(place, wanted)
         return replace(report, seconds=time.perf_counter() - begin)
-    run = _Run(plan, place, _workers(workers, node.store, place.store), memory, device, on_error == "fill")
+    run = _Run(plan, place, _workers(workers, node.store, place.store), memory, device, on_error)
     run.begin(wanted["overwrite"], wanted["resume"])
     try:
         run.copy_arrays(progress)
@@ -200,13 +202,13 @@ class _Run:
     """A copy that is being made."""
 
     def __init__(
-        self, plan: Plan, place: Destination, workers: int, memory: int, device: str | Device, fills: bool
+        self, plan: Plan, place: Destination, workers: int, memory: int, device: str | Device, on_error: str
     ) -> None:
         self.plan, self.place, self.workers, self.device = plan, place, workers, device
         self.memory = max(memory // workers, 1)
         self.copied = self.skipped = 0
         self.damaged: list[str] = []
-        self._fills, self._lock = fills, threading.Lock()
+        self._on_error, self._lock = on_error, threading.Lock()
         self._arrays = [one.path for one in plan.arrays]
 
     @property
@@ -245,10 +247,10 @@ class _Run:
         return Array(self.place.store, joined(self.place.path, one.path), one.metadata, device, Writable())
 
     def _values(self, one: ArrayPlan, device: str | Device) -> Values:
-        damaged = self._note if self._fills else None
-        return Values(of_device(one, device), one.part, one.cast, self.memory, damaged)
+        damaged, skips = None if self._on_error == "raise" else self._note, self._on_error == "skip"
+        return Values(of_device(one, device), one.part, one.cast, self.memory, damaged, skips)
 
-    def _note(self, error: ChunkError) -> None:
+    def _note(self, error: GpuZarrError) -> None:
         with self._lock:
             self.damaged.append(str(error))
 

@@ -6,6 +6,9 @@ metadata documents are written, by which there are nodes, and the journals are d
 array yet that could be read; and it can be continued.
 
     {"copy_journal_format": 1, "copy": a hash of the metadata of the source and of what becomes of it}
+
+Where something is overwritten, the note first says "copy": "making room", so that what is left after an interruption is
+known to be deleted.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from gpuzarr.stores.keys import joined
 from gpuzarr.stores.moving import holds
 
 FORMAT = 1
+MAKING_ROOM = "making room"
 _DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")
 
 
@@ -61,7 +65,7 @@ class Destination:
             return True
         if found is None:
             self._make_room(overwrite)
-        elif overwrite:
+        elif overwrite or (resume and _said(found) == MAKING_ROOM):
             self._clear()
         else:
             raise ExistsError(
@@ -70,8 +74,12 @@ class Destination:
             )
         if self.has_journals:
             self.store.delete(self._journals(arrays))  # of an older copy, if they were not deleted with it
-            self.store.set(self._note, json.dumps({"copy_journal_format": FORMAT, "copy": fingerprint}).encode())
+            self._say(fingerprint)
         return False
+
+    def _say(self, copied: str) -> None:
+        """Write the note."""
+        self.store.set(self._note, json.dumps({"copy_journal_format": FORMAT, "copy": copied}).encode())
 
     def check(self, overwrite: bool, resume: bool) -> None:
         """ExistsError as by `begin`. Nothing is changed."""
@@ -97,9 +105,12 @@ class Destination:
             raise ArgumentError(f"{self.store!r} is an archive, and a copy to one is not continued: begin it again")
         if found is None:
             if holds(self.store, self.path):
-                raise ExistsError(f"at {self} is something, but no copy that was interrupted, which could be continued")
+                text = f"at {self} is something, but no copy that was interrupted, which could be continued"
+                raise ExistsError(f"{text}; a copy that is complete is compared by `gpuzarr diff`")
             return False
-        if _said(found) != fingerprint:
+        if (said := _said(found)) == MAKING_ROOM:
+            return False
+        if said != fingerprint:
             raise ExistsError(
                 f"the copy at {self} cannot be continued: the metadata of the source, or the options, are others than "
                 "when it was begun; overwrite (--overwrite) begins it again"
@@ -123,9 +134,11 @@ class Destination:
         within(self.store.locked([files.lock(self.path)]), self._cleared)
 
     def _cleared(self, _: object) -> None:
-        for name in files.FILES:
+        if self.has_journals:
+            self._say(MAKING_ROOM)
+        for name in (*files.FILES, *(self.store.names(self.path) if self.has_journals else ())):
             self.store.delete_prefix(files.key(self.path, name))
-        self.store.delete_prefix(self.path)
+        self.store.delete_prefix(self.path)  # the note, too, when nothing else is there
         kept.changed(self.store, self.path)
 
 

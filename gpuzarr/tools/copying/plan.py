@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, GpuZarrError, NotFoundError
 from gpuzarr.indexing.layout import layout
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node
 from gpuzarr.nodes.array import Array
@@ -61,11 +61,12 @@ def _same_fill(a: Any, b: Any) -> bool:
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of all nodes, by their paths below the root of the copy."""
+    """What becomes of all nodes, by their paths below the root of the copy. `left_out`: why others cannot be read."""
 
     groups: dict[str, GroupMetadata]
     arrays: tuple[ArrayPlan, ...]
     is_consolidated: bool
+    left_out: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> dict[str, Node]:
@@ -98,18 +99,19 @@ def plan_of(
     include: Sequence[str],
     exclude: Sequence[str],
     device: str | Device,
-    decodes: bool = False,
+    on_error: str = "raise",
 ) -> Plan:
     """Plan a copy. Nothing is written. MetadataError, naming the array, for what there cannot be."""
-    nodes = {"": source} if isinstance(source, Array) else _chosen(source, include, exclude)
+    left_out: list[str] | None = [] if on_error == "skip" else None
+    nodes = {"": source} if isinstance(source, Array) else _chosen(source, include, exclude, left_out)
     if isinstance(source, Array) and (include or exclude):
         raise ArgumentError(f"include and exclude are for groups, and {source.name!r} is an array")
     arrays = {path: node for path, node in nodes.items() if isinstance(node, Array)}
     changes.check_names(list(arrays.values()))
     groups = {path: _group(node, changes) for path, node in nodes.items() if isinstance(node, Group)}
     known = isinstance(source, Group) and source.metadata.consolidated is not None
-    planned = [_array(path, array, changes, device, decodes) for path, array in arrays.items()]
-    return Plan(groups, tuple(planned), known)
+    planned = [_array(path, array, changes, device, on_error != "raise") for path, array in arrays.items()]
+    return Plan(groups, tuple(planned), known, tuple(left_out or ()))
 
 
 def _array(path: str, array: Array, changes: Changes, device: str | Device, decodes: bool) -> ArrayPlan:
@@ -124,9 +126,12 @@ def _group(group: Group, changes: Changes) -> GroupMetadata:
     return GroupMetadata(version, dict(group.metadata.attributes))
 
 
-def _chosen(source: Group, include: Sequence[str], exclude: Sequence[str]) -> dict[str, Array | Group]:
-    """The nodes that are copied, by their paths below the group, which is one of them."""
-    listed = source.members(max_depth=None)
+def _chosen(
+    source: Group, include: Sequence[str], exclude: Sequence[str], left_out: list[str] | None
+) -> dict[str, Array | Group]:
+    """The nodes that are copied, by their paths below the group, which is one of them. `left_out`: takes the errors of
+    those that cannot be opened; where it is None, they are raised."""
+    listed = source.members(max_depth=None) if left_out is None else list(_readable(source, "", exclude, left_out))
     kept = [(path, node) for path, node in listed if not _matches(path, exclude)]
     if include:
         wanted = [path for path, node in kept if _matches(path, include)]
@@ -135,6 +140,26 @@ def _chosen(source: Group, include: Sequence[str], exclude: Sequence[str]) -> di
         above = {parent for path in wanted for parent in _parents(path)}
         kept = [(path, node) for path, node in kept if path in above]
     return {"": source, **dict(kept)}
+
+
+def _readable(
+    group: Group, path: str, exclude: Sequence[str], left_out: list[str]
+) -> Iterator[tuple[str, Array | Group]]:
+    """The nodes below a group that can be opened, as `members` has them."""
+    for name in group.names():
+        below = f"{path}/{name}".lstrip("/")
+        if _matches(below, exclude):
+            continue
+        try:
+            node = group[name]
+        except NotFoundError:  # an object that is no node
+            continue
+        except GpuZarrError as error:
+            left_out.append(f"{'/' + below!r}: {error}")
+            continue
+        yield below, node
+        if isinstance(node, Group):
+            yield from _readable(node, below, exclude, left_out)
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:

@@ -56,6 +56,8 @@ class CopyReport:
         Objects (shards; chunks, where there are none) that were copied now, and those that had been before.
     damaged
         Chunks of the source that are the fill value in the copy, as they could not be decoded: what each error says.
+    left_out
+        Nodes of the source that are not in the copy, as they could not be read: what each error says.
     verified
         True if the copy was read, and equals the source.
     seconds
@@ -69,6 +71,7 @@ class CopyReport:
     objects_done: int = 0
     objects_skipped: int = 0
     damaged: tuple[str, ...] = field(default=())
+    left_out: tuple[str, ...] = field(default=())
     verified: bool = False
     seconds: float = 0.0
     dry_run: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from errno import EACCES, EIO, EPERM
 from itertools import pairwise, product
 from typing import Any
 
@@ -13,14 +14,15 @@ from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs.cast_value import CastValue
 from gpuzarr.cpu.casting import cast
 from gpuzarr.cpu.elements import native
-from gpuzarr.errors import ChunkError, CodecError, ValueKindError
+from gpuzarr.errors import ChunkError, CodecError, GpuZarrError, StoreError, ValueKindError
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.sizes import read_sizes
 from gpuzarr.tools.copying.changes import Part
 
 PIECE_ELEMENTS = 1 << 15  # that are cast at once, so that what is computed on the way stays in a core's cache
 Region = tuple[slice, ...]
-Damaged = Callable[[ChunkError], None]  # notes a chunk in the place of which there is the fill value
+Damaged = Callable[[GpuZarrError], None]  # notes a chunk in the place of which there is the fill value
+UNREADABLE = (EIO, EACCES, EPERM)  # errors of the operating system about an object, not about the whole machine
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class ValueCast:
 class Values:
     """The values of a copy, by its regions.
 
-    `damaged`: where it is given, a chunk that cannot be decoded is the fill value, and is noted.
+    `damaged`: where it is given, a chunk that cannot be decoded is the fill value, and is noted; with `skips`, also one
+    that cannot be read.
     """
 
     array: Array
@@ -64,6 +67,7 @@ class Values:
     cast: ValueCast | None
     memory_limit: int
     damaged: Damaged | None = None
+    skips: bool = False
 
     def read(self, region: Region) -> Any:
         """Read a region of the copy from the source, and cast it. ValueKindError, naming the array, where it cannot."""
@@ -79,10 +83,15 @@ class Values:
     def _read(self, selection: tuple[slice | int, ...]) -> Any:
         try:
             return self.array.get(selection, memory_limit=self.memory_limit)
-        except ChunkError:
-            if self.damaged is None:
+        except (ChunkError, StoreError) as error:
+            if self.damaged is None or not self._passes(error):
                 raise
         return self._read_in_parts(selection)
+
+    def _passes(self, error: GpuZarrError) -> bool:
+        """Whether the fill value takes the place of what cannot be read because of this."""
+        is_of_object = self.skips and isinstance(error, StoreError) and error.errno in UNREADABLE
+        return isinstance(error, ChunkError) or is_of_object
 
     def _read_in_parts(self, selection: tuple[slice | int, ...]) -> Any:
         """Read chunk by chunk, with the fill value in the place of those that are damaged."""
@@ -91,7 +100,9 @@ class Values:
         for source, target in _by_chunks(self.array, selection):
             try:
                 whole[target] = np.asarray(self.array.get(source, memory_limit=self.memory_limit))
-            except ChunkError as error:
+            except (ChunkError, StoreError) as error:
+                if not self._passes(error):
+                    raise
                 self.damaged(error)
         dropped = tuple(0 if isinstance(each, int) else slice(None) for each in selection)
         return whole[dropped]
