@@ -106,6 +106,20 @@ def xarray_open(folder: Path) -> str:
     return table(["ms", 'engine="gpuzarr"', *(f'"zarr", {name}' for name in names.values()), "x best peer"], rows)
 
 
+def write_pyramid(folder: Path) -> str:
+    """GB/s of images that are written with all levels, and the most memory beyond the data."""
+    result = json.loads((folder / "write_pyramid.json").read_text())
+    columns = ["gpuzarr cpu", "tensorstore", "ome-zarr", "ngff-zarr", "ceiling"]
+    rows = []
+    for row, rates in result["gb_s"].items():
+        cells = [f"{rates[name]:.2f}" if name in rates else "-" for name in columns]
+        beside = [rates["gpuzarr cpu"] / rates[name] for name in ("tensorstore", "ceiling")]
+        memory = [f"{result['extra_mib'][row][name]:.0f}" for name in ("gpuzarr cpu", "tensorstore")]
+        rows.append([row, *cells, *(f"{each:.2f}" for each in beside), " / ".join(memory)])
+    heads = ["GB/s", *named(["gpuzarr", *columns[1:4]], result), "ceiling", "x tensorstore", "of the ceiling"]
+    return table([*heads, "MiB: gpuzarr / tensorstore"], rows)
+
+
 def both(row: dict[str, Any]) -> str:
     """Milliseconds of gpuzarr and of the best peer, with two digits."""
     return " / ".join(f"{float(f'{s * 1e3:.2g}'):g}" for s in (row["seconds"]["gpuzarr cpu"], best_peer(row)))
@@ -250,6 +264,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "read_remote": read_remote,
     "loader": loader,
     "xarray_open": xarray_open,
+    "write_pyramid": write_pyramid,
     "attack": attack,
     "gpu": gpu,
 }

@@ -74,8 +74,9 @@ def separated(given: Any) -> System:
 
 
 def same(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two coordinates are the same."""
-    return one.shape == other.shape and np.array_equal(one, other)
+    """Whether two coordinates are the same; NaN, as in curvilinear grids with holes, is the same as NaN."""
+    has_nan = one.dtype.kind in "fcmM" and other.dtype.kind in "fcmM"
+    return one.shape == other.shape and np.array_equal(one, other, equal_nan=has_nan)
 
 
 def check_unique(name: str, values: np.ndarray) -> None:

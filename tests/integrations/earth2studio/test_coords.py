@@ -60,6 +60,17 @@ def test_times_in_other_units_are_the_same() -> None:
     np.testing.assert_array_equal(io["t"][:, 0], [0, 0, 1, 0])
 
 
+def test_a_grid_with_holes_is_written_again() -> None:
+    lat = np.array([[1.0, np.nan], [2, 3]])
+    coords = {"lat": lat, "lon": lat + 5}
+    io = ZarrBackend()
+    io.write(np.ones((2, 2)), coords, "t")
+    io.write(np.full((2, 2), 2.0), coords, "t")
+    assert (io["t"][...] == 2).all()
+    with pytest.raises(ExistsError, match="lat"):
+        io.write(np.ones((2, 2)), {"lat": np.nan_to_num(lat), "lon": lat + 5}, "t")
+
+
 def test_a_curvilinear_grid_has_dimensions_of_its_own() -> None:
     lat, lon = np.meshgrid(np.linspace(40, 42, 3), np.linspace(5, 8, 4), indexing="ij")
     coords = {"lead_time": LEADS, "lat": lat, "lon": lon, "_lat": lat}
