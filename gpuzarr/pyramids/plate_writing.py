@@ -32,7 +32,8 @@ from gpuzarr.pyramids.opening import place
 from gpuzarr.pyramids.sources import write_new
 from gpuzarr.write.target import Writable
 
-MAX_NAMES = 1000
+MAX_NAMES, MAX_DIGITS = 1000, 18
+WELLS = "a well is a text such as 'A/3', or a row and a column"
 NAME, FIELD = r"[A-Za-z0-9]+", r"(?!\.+$)(?!__)[A-Za-z0-9_.-]+"
 Edit = Callable[[dict[str, Any]], None]
 
@@ -251,9 +252,6 @@ def _checked_well(plate: Makes, given: Any) -> tuple[str, int, int]:
     return f"{row}/{column}", plate.rows.index(row), plate.columns.index(column)
 
 
-WELLS = "a well is a text such as 'A/3', or a row and a column"
-
-
 def _checked_field(given: Any) -> str:
     name = given if isinstance(given, str) else str(number(given, "field", 0))
     if not re.fullmatch(FIELD, name):
@@ -286,9 +284,6 @@ def _natural(path: Any) -> tuple[int, str]:
     """Numbers by their value, and before names."""
     text = str(path)
     return (int(text), "") if text.isdecimal() and len(text) < MAX_DIGITS else (10**MAX_DIGITS, text)
-
-
-MAX_DIGITS = 18
 
 
 def _add_well(path: str, row: int, column: int, count: list[int], parts: dict[str, Any]) -> None:
