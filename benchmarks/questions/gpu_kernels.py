@@ -1,8 +1,8 @@
 """How near do our kernels come to the rate of a copy on the device?
 
 Goals: 0.8 of it for unshuffle of 2, 4 and 8 bytes, and for the placement of chunks whose rows have 128 bytes or more,
-shuffled ones too; and for bit-shuffled ones more than by two passes. Launches alone are timed, with their tables made
-before.
+shuffled ones too, and for the levels of images, of the bytes that are read and written; and for bit-shuffled ones more
+than by two passes. Launches alone are timed, with their tables made before.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from gpuzarr.gpu.tables import addresses, copy
 from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
+from gpuzarr.pyramids.downsample import downsample
 
 BLOCK = 128 << 10  # bytes of a shuffled block
 ROWS = (32, 128, 512, 4096)  # bytes of the rows that are placed
 SHUFFLED_ROWS = (128, 1000)  # the last one with ends that are no whole pieces
 WIDTHS = (2, 4, 8)
+DOWNSAMPLING = (("mean", "u2"), ("mode", "u8"), ("median", "u2"), ("max", "u2"))
 BIT_WIDTHS, BIT_ROWS = (1, 2, 4, 8), (256, 1000)
 
 
@@ -195,10 +197,20 @@ def _shuffled(
     return left, Blocks(targets, np.tile(size, count), np.full(blocks, width), np.arange(blocks) * width, own, streams)
 
 
+def downsampling(clock: Clock, nbytes: int, method: str, dtype: str) -> dict[str, list[float]]:
+    """GB/s, of half the bytes that are read and written, at which windows of 2 x 2 x 2 become an element each."""
+    device, kind = clock.device, np.dtype(dtype)
+    side = max(8, round((nbytes / kind.itemsize) ** (1 / 3)) // 8 * 8)
+    values = (device.xp.arange(side**3, dtype=np.uint32) % 251 // 12).astype(kind).reshape((side,) * 3)
+    reduced = partial(downsample, values, (2, 2, 2), method)
+    return {f"{method} of {kind.name}": clock.rates(values.nbytes * 9 // 16, reduced)}
+
+
 def missed(rates: dict[str, float], ceiling: float) -> list[str]:
     """Of what could be measured."""
     judged = [f"unshuffle {width}" for width in WIDTHS] + [f"place {row}" for row in ROWS if row >= 128]
     judged += [f"shuffled {width}, place {row}" for width in WIDTHS for row in SHUFFLED_ROWS]
+    judged += [f"{method} of {np.dtype(dtype).name}" for method, dtype in DOWNSAMPLING]
     found = [
         f"{name}: {rates[name] / ceiling:.2f} of a copy"
         for name in judged
@@ -216,6 +228,8 @@ def measurements(clock: Clock, nbytes: int) -> dict[str, Callable[[], dict[str, 
     found = {"shuffles": partial(shuffles, clock, nbytes)}
     found |= {f"place {row}": partial(placement, clock, nbytes, row) for row in ROWS}
     found |= {f"cast, place {row}": partial(cast_placement, clock, nbytes, row) for row in ROWS}
+    for method, dtype in DOWNSAMPLING:
+        found[f"{method} of {dtype}"] = partial(downsampling, clock, nbytes, method, dtype)
     for kind, widths, rows in (("shuffled", WIDTHS, SHUFFLED_ROWS), ("bit-shuffled", BIT_WIDTHS, BIT_ROWS)):
         for width, row in product(widths, rows):
             found[f"{kind} {width}, {row}"] = partial(shuffled_placement, clock, nbytes, row, width, kind)
@@ -226,7 +240,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = gpu.parser("gpu_kernels", __doc__, 1024, 60).parse_args(arguments)
     device = gpu.device(options.device)
     nbytes, runs, failed = int(options.mib * 2**20), {}, []
-    clock = Clock(device, options.repeats, options.seconds / 52)
+    clock = Clock(device, options.repeats, options.seconds / 56)
     with device.on():
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
         for name, measure in measurements(clock, nbytes).items():

@@ -12,8 +12,9 @@ from pathlib import Path
 from benchmarks.sessions.suite import PYTEST, TELLING
 
 LEFT = "{seconds}"  # in a command: the seconds that it may measure for
-KERNEL_TESTS = tuple(
-    f"tests/gpu/test_{name}.py" for name in ("kernels", "kernels_encode", "place", "planes", "bit_planes")
+KERNEL_TESTS = (
+    *(f"tests/gpu/test_{name}.py" for name in ("kernels", "kernels_encode", "place", "planes", "bit_planes")),
+    "tests/pyramids/test_downsample.py",
 )
 SHARED = (  # tests of kernels with shared memory, the only ones in which racecheck looks for races
     *("bitshuffle", "bitunshuffle", "crc32", "adler32", "compacted", "blosc"),
@@ -45,7 +46,7 @@ SESSIONS = {  # by worth: does it work, how fast is it, what bounds it; and what
         "probe-graph",
         "probe-corrupt",
     ),
-    "4": ("kernels", "probe-gzip_modes", "probe-crc32c", "sanitizer-racecheck"),
+    "4": ("kernels", "images", "probe-gzip_modes", "probe-crc32c", "sanitizer-racecheck"),
 }
 SESSION_SECONDS = {"1": 540, "2": 530, "3": 390, "4": 300}
 
@@ -80,6 +81,9 @@ def steps(into: Path, device: str = "cuda", tiny: bool = False, kernels: Path | 
         where = "--seconds", LEFT, "--output", f"{into}/{name}.json"
         command = *python, f"benchmarks.questions.{name}", *how, *where, *size
         made.append(Step(f"bench-{name}", command, seconds, stretches=name == "gpu_read"))
+    size = ["--side", "64", "--rows", "image, mean", "--repeats", "1"] if tiny else ["--repeats", "3"]
+    images = *python, "benchmarks.questions.write_pyramid", *how, "--readers", "gpuzarr cpu"
+    made.append(Step("images", (*images, "--output", f"{into}/write_pyramid.json", *size), 75))
     suite = *python, "benchmarks.sessions.suite", "--seconds", LEFT, "--output", f"{into}/suite.json"
     made.append(Step("suite", suite, 180, stretches=True))
     made.append(sanitizer("memcheck", into))
