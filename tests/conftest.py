@@ -3,12 +3,13 @@
 import os
 from importlib import import_module
 from pkgutil import walk_packages
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from gpuzarr import native
-from gpuzarr.stores.local import open_files
+from gpuzarr.stores.local import new_files, open_files
 from tests import hardware
 from tests.attack.rounds import COUNTS, told
 from tests.cupy_stand_in.border import cp, cupy_device, host_copies  # noqa: F401 (fixtures)
@@ -61,6 +62,12 @@ def compiled():
     if native.library() is None:
         pytest.skip("no C compiler when gpuzarr was installed")
     return native.library()
+
+
+@pytest.fixture
+def python_files(monkeypatch):
+    """Files are written by Python, so that a test can have its calls fail; what fails in C is done again by Python."""
+    monkeypatch.setattr(new_files, "native", SimpleNamespace(library=lambda: None))
 
 
 @pytest.fixture(params=["compiled", "interpreted"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,45 +30,58 @@ def batch(n: int) -> EncodedBatch:
     )
 
 
+def one_by_one(store: LocalStore, keys: Sequence[str], data: EncodedBatch) -> None:
+    put = Overwriter(store)
+    for i, key in enumerate(keys):
+        put(key, data.on_host(i))
+
+
+WAYS: dict[str, Callable[[LocalStore, Sequence[str], EncodedBatch], None]] = {
+    "written": lambda store, keys, data: store.write(keys, data),
+    "overwritten": lambda store, keys, data: Overwriter(store).many(keys, data),
+    "one by one": one_by_one,
+}
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("overwrites", [True, False])
-def test_many_files(overwrites: bool, tmp_path: Path, loops: str) -> None:
+@pytest.mark.parametrize("write", WAYS)
+def test_many_files(write: str, tmp_path: Path, loops: str) -> None:
     """In several folders that are missing, twice; long names, too, and those that no file system has bytes for."""
     store, data = LocalStore(tmp_path), batch(MANY)
     keys = [f"{i % 3}/{i}" for i in range(MANY - 3)] + [f"0/{'long' * n}" for n in (11, 12, 60)]
     for _ in range(2):
-        Overwriter(store).many(keys, data) if overwrites else store.write(keys, data)
+        WAYS[write](store, keys, data)
         assert contents(tmp_path) == {key: data.on_host(i).tobytes() for i, key in enumerate(keys)}
     assert (tmp_path / keys[0]).stat().st_mode == (tmp_path / keys[1]).stat().st_mode
     assert not partial_files(tmp_path)
 
 
 @pytest.mark.parametrize("key", ["x/\ud800", "x/\0", "x/full"])
-@pytest.mark.parametrize("overwrites", [True, False])
-def test_what_cannot_be_written_is_named(key: str, overwrites: bool, tmp_path: Path, loops: str) -> None:
+@pytest.mark.parametrize("write", WAYS)
+def test_what_cannot_be_written_is_named(key: str, write: str, tmp_path: Path, loops: str) -> None:
     """A folder is in its place, or it is no path."""
     store, opened = LocalStore(tmp_path), open_files()
     (tmp_path / "x/full/of").mkdir(parents=True)
     keys = ["x/a", "x/b", key, "x/c"]
     with pytest.raises(StoreError) as caught:
-        Overwriter(store).many(keys, batch(4)) if overwrites else store.write(keys, batch(4))
+        WAYS[write](store, keys, batch(4))
     assert repr(key) in str(caught.value)
     assert not partial_files(tmp_path) and "x/c" not in contents(tmp_path)
     assert open_files() == opened
 
 
-@pytest.mark.parametrize("overwrites", [True, False])
-def test_links_and_permissions(overwrites: bool, tmp_path: Path, loops: str) -> None:
+@pytest.mark.parametrize("write", WAYS)
+def test_links_and_permissions(write: str, tmp_path: Path, loops: str) -> None:
     store = LocalStore(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     for refuses, error in ((store, LinkedError), (store.with_read_only(True), ReadOnlyError)):
         with pytest.raises(error):
             keys = ["link/a", "link/b", "link/c"]
-            Overwriter(refuses).many(keys, batch(3)) if overwrites else refuses.write(keys, batch(3))
+            WAYS[write](refuses, keys, batch(3))
     assert not contents(tmp_path)
 
 
@@ -83,6 +97,10 @@ def test_a_lock_that_somebody_has_is_waited_for(tmp_path: Path, loops: str) -> N
     assert left == [1, 4]
     new_files.write(paths, batch(5), left.append, fsync=True, looks_for_locks=True)
     assert left[2:] == [0, 1, 2, 3, 4]
+    assert not any(new_files.write_one(paths[i], b"x", False, looks_for_locks=True) for i in (1, 4))
+    assert new_files.write_one(paths[2], b"x", False, looks_for_locks=True)
+    assert not new_files.write_one(paths[2], b"x", True, looks_for_locks=True)
+    assert not new_files.write_one(str(tmp_path / "unsearched/x"), b"x", False, looks_for_locks=True)
 
 
 def test_a_file_that_is_replaced_at_once_is_written_again(tmp_path: Path, loops: str) -> None:

@@ -19,6 +19,7 @@ from gpuzarr.stores.local.overwriter import Overwriter
 from tests.data import partial_files
 from tests.hardware import host_array
 
+pytestmark = pytest.mark.usefixtures("python_files")
 KINDS = {
     "chunks": {"chunks": (4, 3)},
     "large": {"chunks": (1024, 3)},

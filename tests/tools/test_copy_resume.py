@@ -109,6 +109,7 @@ def test_interrupted(kind: str, error: BaseException, source: Path, tmp_path: Pa
     check_same(tmp_path / "b", tmp_path / "whole", kind == "shards")
 
 
+@pytest.mark.usefixtures("python_files")
 def test_a_full_disk(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right, calls = gpuzarr.stores.local.new_files.os.pwrite, [0]  # type: ignore[attr-defined]
 
