@@ -17,6 +17,7 @@ from gpuzarr.pyramids.metadata.rules import violations
 from gpuzarr.tools.check_ome import check_ome
 from tests.conftest import examples
 from tests.pyramids.conformance import INVALID, VALID_IMAGES, VALID_OTHERS, Document
+from tests.pyramids.damage import damage
 from tests.pyramids.made_images import validator
 
 VALID = {f"image/{name}": document for name, (document, *_) in VALID_IMAGES.items()} | VALID_OTHERS
@@ -94,16 +95,6 @@ VALUES = st.sampled_from([None, True, 0, -1, 1.5, "", "x", [], {}, [0], [1, 1], 
 def test_what_the_schema_refuses_is_told(data: st.DataObject, name: str) -> None:
     """Of documents in which some member is another value, or missing."""
     document = copy.deepcopy(VALID[name])
-    node: Any = document["ome"]
-    while True:
-        key = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
-        if isinstance(node[key], dict | list) and node[key] and data.draw(st.booleans()):
-            node = node[key]
-            continue
-        if data.draw(st.booleans()):
-            node[key] = data.draw(VALUES)
-        else:
-            del node[key]
-        break
+    damage(data, document["ome"], VALUES)
     if set(document["ome"]) == set(VALID[name]["ome"]) and by_schema(name, document):
         assert told(document)

@@ -14,6 +14,7 @@ from gpuzarr import ome
 from gpuzarr.errors import ArgumentError, ExistsError, MetadataError, NotFoundError, UnsupportedError
 from gpuzarr.pyramids.metadata import image_attributes, parse_image
 from tests.conftest import examples
+from tests.pyramids.damage import damage
 from tests.pyramids.made_images import VERSIONS, check_schema, image_arguments
 
 
@@ -221,17 +222,7 @@ def test_a_damaged_document_is_a_metadata_error_or_an_image(data: st.DataObject,
     """Some member is another value, or missing."""
     image = ome.create_image({}, (4, 16, 16), "uint8", chunks=8, version=version, omero=["a"])
     document: Any = json.loads(json.dumps(image_attributes(image.metadata)))
-    node = document
-    while True:
-        key = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
-        if isinstance(node[key], dict | list) and node[key] and data.draw(st.booleans()):
-            node = node[key]
-            continue
-        if data.draw(st.booleans()):
-            node[key] = data.draw(JSON)
-        else:
-            del node[key]
-        break
+    damage(data, document, JSON)
     try:
         found = parse_image(document)
     except MetadataError:
