@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gpuzarr.errors import GpuZarrWarning, warn
+
 VERSION = 16  # of version.c: one more whenever the arguments of a function change
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
@@ -43,6 +45,8 @@ def library() -> Any:
         found = ctypes.CDLL(str(Path(__file__).parent / "gpuzarr_native.so"))
         found.gpuzarr_version.restype = _NUMBER
         if found.gpuzarr_version() != VERSION:
+            again = "python gpuzarr/native/build.py compiles it again"
+            warn(f"the C library of gpuzarr is of other sources, and not used, which is slow: {again}", GpuZarrWarning)
             return None
         for name, (result, arguments) in _FUNCTIONS.items():
             function, of = getattr(found, f"gpuzarr_{name}"), {"n": _NUMBER, "a": _ADDRESS, "": None}
