@@ -85,7 +85,7 @@ def test_acquisitions() -> None:
         ({"rows": "A", "columns": []}, "1 to 1000"),
         ({"rows": 1, "columns": 1, "version": "0.3"}, "version is one of"),
         ({"rows": 1, "columns": 1, "acquisitions": [{"name": "x"}]}, "objects with an 'id'"),
-        ({"rows": 1, "columns": 1, "acquisitions": [{"id": 0}, {"id": 0}]}, "id twice"),
+        ({"rows": 1, "columns": 1, "acquisitions": [{"id": 0}, {"id": 0}]}, "same id twice"),
         ({"rows": 1, "columns": 1, "name": 3}, "name must be text"),
     ],
 )
