@@ -71,7 +71,7 @@ def test_acquisitions() -> None:
     assert plate["A/1"].acquisitions == (7, 0) and plate.acquisitions[0] == {"id": 0, "name": "day 1"}
     with pytest.raises(ArgumentError, match="several acquisitions"):
         plate.create_image("A/2", (8, 8), "uint8")
-    with pytest.raises(ArgumentError, match="acquisition 1 is none"):
+    with pytest.raises(ArgumentError, match="no acquisition 1, only"):
         plate.create_image("A/2", (8, 8), "uint8", acquisition=1)
 
 
