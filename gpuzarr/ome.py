@@ -58,19 +58,19 @@ def open_image(
     storage_options: dict[str, Any] | None = None,
     **options: Any,
 ) -> Image:
-    """Open an OME-Zarr image of version 0.1 to 0.6, by its metadata; no values are read.
+    """Open an OME-Zarr image of version 0.1 to 0.6, from its metadata; no values are read.
 
     Parameters
     ----------
     store, path, device, storage_options, **options
         As for `gpuzarr.open_group`.
     mode
-        "r" (default): read only. "r+" or "a": read and write; needed for `image.writer()` and for new labels. There
-        must be an image; new ones are made by `create_image` and `write_image`.
+        "r" (default): read only. "r+" or "a": read and write; needed for `image.writer()` and for new labels. The image
+        must exist; new ones are made by `create_image` and `write_image`.
     multiscale
-        The number or the name of one of several images that share a group.
+        Which of several images that share a group: its number or its name.
     method, background
-        How levels are reduced when they are written again, where the metadata does not say it or names a method of
+        How levels are reduced when they are written again, if the metadata does not say so or names a method of
         another library.
 
     Returns
@@ -80,9 +80,9 @@ def open_image(
     Raises
     ------
     NotFoundError
-        There is no group, or it is no image; the message says what it is.
+        There is no group, or it is not an image; the message says what it is.
     MetadataError
-        The metadata is wrong, or an array that it names is not there; the message names the store, the group and the
+        The metadata is wrong, or an array that it names is missing; the message names the store, the group and the
         member of the document.
     UnsupportedError
         The metadata is of a later version.
@@ -109,9 +109,9 @@ def open_images(
     storage_options: dict[str, Any] | None = None,
     **options: Any,
 ) -> dict[str, Image]:
-    """Open all images of a group that bioformats2raw wrote, by their paths; {"": image} for one image.
+    """Open all images of a group that bioformats2raw wrote, as a dict by path; {"": image} for a single image.
 
-    Parameters, errors: as for `open_image`.
+    Parameters and errors: as for `open_image`.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def open_plate(
 ) -> Plate:
     """Open a plate of high-content screening; its wells and images are opened when they are asked for.
 
-    Parameters, errors: as for `open_image`.
+    Parameters and errors: as for `open_image`.
 
     Examples
     --------
@@ -165,15 +165,15 @@ def create_plate(
 ) -> Plate:
     """Make a plate of high-content screening; `Plate.create_image` and `Plate.write_image` then fill its wells.
 
-    A plate that exists with the same rows, columns, name and acquisitions is kept, with its wells: many processes may
-    make the same plate, and fill wells of it at the same time. It is a valid plate once it has a well.
+    An existing plate with the same rows, columns, name and acquisitions is kept, with its wells: many processes may
+    make the same plate, and fill its wells at the same time. A plate is valid once it has a well.
 
     Parameters
     ----------
     store, path, device, storage_options
         As for `create_image`.
     rows, columns
-        Their names: a list such as ["A", "B"] or a text with a letter for each, "AB"; or how many there are: 8 rows are
+        Their names: a list such as ["A", "B"], or a text with one letter each, "AB"; or how many there are: 8 rows are
         A to H, 12 columns are 1 to 12.
     name
         The name of the plate.
@@ -230,14 +230,14 @@ def write_image(
     max_inflight: int | str = "1GiB",
     **options: Any,
 ) -> Image:
-    """Make an image of values that are there, with all its levels, in one pass and in bounded memory.
+    """Make an image from existing values, with all its levels, in one pass and in bounded memory.
 
     Parameters
     ----------
     store
         As for `create_image`.
     source
-        The values: an array of NumPy, CuPy or dask, or one of this library, of any size.
+        The values: a NumPy, CuPy, dask or gpuzarr array, of any size.
     progress, resume, rank, world_size, max_inflight
         As for `Image.writer`.
     **options
@@ -252,7 +252,7 @@ def write_image(
     ArgumentError, ExistsError, MetadataError, StoreError, DeviceError
         As for `create_image`.
     ValueKindError
-        The source is no array of numbers.
+        The source is not an array of numbers.
 
     Examples
     --------
@@ -265,14 +265,14 @@ def write_image(
 
 
 def write_labels(image: Image, source: Any, name: str, **options: Any) -> Image:
-    """Make a label image within an image, of values that are there, with all its levels.
+    """Make a label image within an image from existing values, with all its levels.
 
     Parameters
     ----------
     image
-        The image that they are labels of; opened for writing, or just made.
+        The image that is labelled; opened for writing, or just made.
     source
-        As for `write_image`; of integers, and of the shape of the image, or of that without its channels.
+        As for `write_image`, but integers; with the shape of the image, with or without its channels.
     name
         The name of the labels.
     **options
@@ -298,26 +298,26 @@ def write_labels(image: Image, source: Any, name: str, **options: Any) -> Image:
 
 
 def downsample(values: Any, factors: Any, method: str = "mean", *, background: int | float | None = None) -> Any:
-    """Make an array smaller: one element of each window. Levels of images are made by this.
+    """Make an array smaller: each window becomes one element. Levels of images are made this way.
 
-    Windows begin at multiples of the factors; those at the end of an axis have what is left. The same values have the
-    same results, bit by bit, on a CPU and on a GPU; and they are those of `tensorstore.downsample`.
+    Windows begin at multiples of the factors; those at the end of an axis have what is left. Results are the same, bit
+    for bit, on a CPU and on a GPU; and, but for NaN, they are those of `tensorstore.downsample`.
 
     Parameters
     ----------
     values
-        An array of NumPy or CuPy, or a stored one, which is read as a whole.
+        A NumPy or CuPy array, or a stored one, which is read as a whole.
     factors
-        The length of a window along each axis; an integer counts for all of them.
+        The length of a window along each axis; a single integer applies to all of them.
     method
-        - "mean": integers are rounded to the nearest one, and to the even one of two as near (2 and 3 are 2, 3 and 4
-          are 4), without overflow. Floats are added in C order, float16 and bfloat16 as float32, and then divided.
-        - "mode": the most frequent element; of several the least.
+        - "mean": integers are rounded to the nearest one, ties to even (2 and 3 give 2, 3 and 4 give 4), without
+          overflow. Floats are added in C order, float16 and bfloat16 as float32, and then divided.
+        - "mode": the most frequent element; the least if several are.
         - "nearest": the first element of the window.
-        - "max", "min": the greatest, the least element.
-        - "median": the element in the middle; the lesser of two.
+        - "max", "min": the greatest or the least element.
+        - "median": the middle element; the lesser if there are two.
 
-        A NaN makes a mean NaN. The others count it only where a window has nothing else.
+        A NaN makes a mean NaN. Mode, max, min and median ignore NaNs unless a window has nothing else.
     background
         For "mode": a value that wins only where the window has no other.
 

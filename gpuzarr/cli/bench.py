@@ -1,9 +1,9 @@
 """Time reads of an array: on each device, and by other libraries that are installed.
 
-Of a group, the largest array is read. Each library reads the same selection several times, in turn; its values are
-compared first. It says how fast each is, what limits this library, and what would help. After the first read the files
-are in the memory of the operating system. The table has the median of the times in milliseconds, bytes a second as they
-are decoded and as they are stored, and how many times as long as the first one each takes.
+Of a group, the largest array is read. The libraries take turns to read the same selection several times, after their
+values have been compared. The report says how fast each is, what limits gpuzarr, and what would help. After the first
+read, files are in the operating system's cache. The table has the median time in milliseconds, decoded and stored bytes
+per second, and the ratio of each time to that in the first row.
 
 Examples:
 
@@ -39,9 +39,9 @@ def add(commands: Any) -> None:
     """Declare the arguments."""
     parser = commands.add_parser("bench", help="how fast an array is read, and what limits it", description=__doc__)
     add_place(parser)
-    help_ = "what is read, such as '0, :512'; default: all, or the first 256 MiB"
+    help_ = "what to read, such as '0, :512'; default: all, or the first 256 MiB"
     parser.add_argument("--select", metavar="SELECTION", help=help_)
-    parser.add_argument("--seconds", type=float, default=2.0, help="about how long each one reads (default 2)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="about how long each reader reads; default: 2")
     help_ = "do not compare with other libraries"
     parser.add_argument("--no-peers", action="store_false", dest="peers", help=help_)
     add_output(parser, progress=True)
@@ -91,7 +91,7 @@ def show(found: Any) -> None:
 
 
 def row(timing: Any) -> list[Any]:
-    """A row of the table: the median, the number of reads, bytes a second, and how many times as long it took."""
+    """A row of the table: the median, the number of reads, bytes per second, and how many times as long it took."""
     rates = rate_text(timing.decoded_rate), rate_text(timing.stored_rate)
     limit = timing.limited_by or ""
     return [timing.name, f"{timing.seconds * 1e3:.4g}", timing.repeats, *rates, f"{timing.ratio:.2f}", limit]

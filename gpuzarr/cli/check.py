@@ -1,11 +1,11 @@
 """Check an array, or a group with all nodes below it: read and decode every chunk, and report what is wrong.
 
-It checks documents, consolidated metadata, OME-Zarr metadata, keys, sizes, indexes of shards, checksums, and what
-processes that were killed have left. Chunks are decoded on the GPU where there is one. Nothing is changed without
+It checks documents, consolidated metadata, OME-Zarr metadata, keys, sizes, indexes of shards and checksums, and looks
+for what killed processes left behind. Chunks are decoded on the GPU if there is one. Nothing is changed without
 --repair. The exit code is 0 if there are no problems, 1 if there are errors or warnings, 2 if PATH cannot be opened.
 
---repair does what loses nothing: it deletes what killed processes have left, and makes consolidated metadata anew that
-are out of date. --repair=delete-damaged also deletes damaged chunks, which then read as the fill value.
+--repair does only what loses nothing: it deletes (or puts back) what killed processes left behind, and rebuilds
+outdated consolidated metadata. --repair=delete-damaged also deletes damaged chunks, which then read as the fill value.
 
 Examples:
 
@@ -32,17 +32,17 @@ def add(commands: Any) -> None:
     """Declare the arguments."""
     parser = commands.add_parser("check", help="read every chunk and report what is damaged", description=__doc__)
     add_place(parser)
-    help_ = "decode nothing: only documents, names, sizes and indexes of shards"
+    help_ = "decode nothing: check only documents, names, sizes and indexes of shards"
     parser.add_argument("--fast", action="store_true", help=help_)
-    help_ = "show which chunks exist, and how well they are compressed, of each array and along each axis"
+    help_ = "for each array and along each axis, show which chunks exist and how well they are compressed"
     parser.add_argument("--census", action="store_true", help=help_)
-    help_ = "repair what is safe; delete-damaged: also delete damaged chunks"
+    help_ = "repair what loses nothing; delete-damaged: also delete damaged chunks"
     choices = ("safe", "delete-damaged")
     parser.add_argument("--repair", nargs="?", const="safe", choices=choices, help=help_)
-    parser.add_argument("--dry-run", action="store_true", help="with --repair: only say what it would do")
+    parser.add_argument("--dry-run", action="store_true", help="with --repair: only say what would be done")
     help_ = "where chunks are decoded: auto (default), cpu, cuda, cuda:1"
     parser.add_argument("--device", default="auto", help=help_)
-    help_ = "bytes that decoded chunks may take, such as 4GiB; default 1GiB"
+    help_ = "bytes that decoded chunks may take, such as 4GiB; default: 1GiB"
     parser.add_argument("--memory-limit", metavar="BYTES", default="1GiB", help=help_)
     add_output(parser, progress=True)
     parser.set_defaults(run=run, error_code=2)

@@ -1,8 +1,8 @@
 """Copy an array, or a group with all below it, to any store, and change how it is stored.
 
-SRC and DST may be of any stores; SRC also N5, HDF5 or NetCDF. What is not asked to change stays the same, and then
-chunks are copied without being decoded. The copy is there when it is complete. After Ctrl-C, or an error, the same
-command with --resume goes on.
+SRC and DST may be in any stores; SRC may also be N5, HDF5 or NetCDF. What you do not ask to change stays the same;
+chunks that need no change are copied without being decoded. The copy appears only when it is complete. After Ctrl-C or
+an error, run the same command with --resume to continue.
 
 Examples:
 
@@ -24,7 +24,7 @@ from gpuzarr.cli.output import add_output, byte_text, line, print_json, table, w
 from gpuzarr.cli.places import HELP, add_other_storage_options, add_storage_options, options_of, other_options_of
 from gpuzarr.errors import StoreError
 
-RESUME = "what was copied is kept: the same command with --resume goes on"
+RESUME = "what was copied is kept: run the same command with --resume to continue"
 ROUNDINGS = ("nearest-even", "nearest-away", "towards-zero", "towards-positive", "towards-negative")
 
 
@@ -32,9 +32,7 @@ def add(commands: Any) -> None:
     """Declare the arguments."""
     parser = commands.add_parser("copy", help="copy to any store, in another layout or format", description=__doc__)
     parser.add_argument("source", metavar="SRC", help=HELP)
-    parser.add_argument(
-        "dest", metavar="DST", help="where the copy comes to lie; a name that ends in .zip is an archive"
-    )
+    parser.add_argument("dest", metavar="DST", help="where to write the copy; a name that ends in .zip is an archive")
     _add_changes(parser)
     _add_course(parser)
     add_storage_options(parser)
@@ -45,41 +43,41 @@ def add(commands: Any) -> None:
 
 def _add_changes(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what changes")
-    sizes = "sizes such as 64,64,64 (one number: for all axes; -1: a whole axis), or by names of axes: time=24,lat=180"
+    sizes = "sizes such as 64,64,64 (one number: for all axes; -1: a whole axis), or by axis name: time=24,lat=180"
     group.add_argument("--chunks", metavar="SIZES", type=sizes_of, default="keep", help=f"{sizes}; or auto")
-    help_ = "sizes of shards, in the same form; auto; or none: chunks are objects of their own"
+    help_ = "sizes of shards, in the same form; auto; or none: each chunk is its own object"
     group.add_argument("--shards", metavar="SIZES", type=shards_of, default="keep", help=help_)
     help_ = "zstd:3, gzip:6, blosc:lz4, blosc:zstd:5:bitshuffle, none, auto, or a codec (or a list) as JSON"
     group.add_argument("--compressor", metavar="CODEC", type=compressors_of, default="keep", help=help_)
-    group.add_argument("--dtype", metavar="DTYPE", help="cast numbers, by value; what it does not hold is an error")
+    group.add_argument("--dtype", metavar="DTYPE", help="cast numbers by value; what it cannot hold is an error")
     help_ = "how floats are rounded to integers; default: nearest-even"
     group.add_argument("--rounding", choices=ROUNDINGS, default="nearest-even", help=help_)
-    help_ = "what becomes of a number that --dtype does not hold; default: error"
+    help_ = "what becomes of a number that --dtype cannot hold; default: error"
     group.add_argument("--out-of-range", choices=("error", "clamp", "wrap"), default="error", help=help_)
-    help_ = "another fill value, as JSON; no element changes that is stored"
+    help_ = "another fill value, as JSON; stored elements do not change"
     group.add_argument("--fill-value", metavar="VALUE", type=_json, default="keep", help=help_)
-    help_ = 'a part, as in NumPy: "0:10, :, ::2"; or by names of axes: "time=0:10,lat=::2"'
+    help_ = 'a part, as in NumPy: "0:10, :, ::2"; or by axis name: "time=0:10,lat=::2"'
     group.add_argument("--select", metavar="SLICES", type=selection_of, help=help_)
     group.add_argument("--zarr-format", type=int, choices=(2, 3), help="the version of Zarr; default: that of SRC")
-    help_ = "only nodes whose path matches, with all below them; * is any text; may be given many times"
+    help_ = "only nodes whose path matches, with all below them; * is any text; may be repeated"
     group.add_argument("--include", metavar="PATTERN", action="append", default=[], help=help_)
-    help_ = "not these nodes, nor what is below them; may be given many times"
+    help_ = "not these nodes, nor what is below them; may be repeated"
     group.add_argument("--exclude", metavar="PATTERN", action="append", default=[], help=help_)
 
 
 def _add_course(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how it is done")
     way = group.add_mutually_exclusive_group()
-    way.add_argument("--overwrite", action="store_true", help="delete the node that is at DST before")
-    way.add_argument("--resume", action="store_true", help="go on with a copy that was interrupted")
+    way.add_argument("--overwrite", action="store_true", help="first delete the node at DST")
+    way.add_argument("--resume", action="store_true", help="continue an interrupted copy")
     group.add_argument("--dry-run", action="store_true", help="only say what would be written")
     group.add_argument("--verify", action="store_true", help="read the copy, and compare it bit by bit with SRC")
     help_ = (
-        "a chunk of SRC that cannot be decoded is an error (raise), or the fill value (fill); skip: what cannot be "
-        "read, chunks and nodes, is left out, too, and the exit code is 1 if anything is"
+        "raise: a chunk of SRC that cannot be decoded is an error; fill: it becomes the fill value; skip: chunks and "
+        "nodes that cannot be read are left out, too, and the exit code is 1 if there are any such"
     )
     group.add_argument("--on-error", choices=("raise", "fill", "skip"), default="raise", help=help_)
-    help_ = "blocks that are copied at once; default: 1, and 4 if a store is remote"
+    help_ = "how many blocks are copied at once; default: 1, or 4 if a store is remote"
     group.add_argument("--workers", metavar="N", type=int, help=help_)
     help_ = "bytes of memory for values, such as 512MiB; default: 1GiB"
     group.add_argument("--memory-limit", metavar="BYTES", default="1GiB", help=help_)
@@ -128,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _advice(options: argparse.Namespace) -> str:
-    """How to go on after an interrupt or an error; archives are there only when they are complete."""
+    """How to continue after an interrupt or an error; archives exist only once they are complete."""
     is_archive = options.dest.endswith(".zip") or "|zip:" in options.dest
     return "" if is_archive or options.dry_run else RESUME
 
@@ -142,9 +140,9 @@ def _print(report: Any) -> None:
         table(headers, rows, "would be written:")
         return
     for chunk in report.damaged:
-        line(f"the fill value is in the place of {chunk}")
+        line(f"the fill value replaces {chunk}")
     groups = len(report.nodes) - len(rows)
-    skipped = f"; {report.objects_skipped:,} objects had been copied before" if report.objects_skipped else ""
+    skipped = f"; {report.objects_skipped:,} objects had already been copied" if report.objects_skipped else ""
     equal = "; the copy equals the source" if report.verified else ""
     what = f"copied {_count(len(rows), 'array')} and {_count(groups, 'group')}, {byte_text(report.nbytes)} decoded"
     line(f"{what}, in {report.seconds:.1f} s{skipped}{equal}")
@@ -193,7 +191,7 @@ def compressors_of(text: str) -> Any:
     if name == "blosc":
         return [{"id": "blosc", **_blosc(more, text)}]
     if len(more) > 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: after {name} comes one number at most, its level")
+        raise argparse.ArgumentTypeError(f"{text!r}: {name} takes at most one number, its level: {name}:LEVEL")
     return [{"id": name, **({"level": _parsed(more[0], int, text)} if more else {})}]
 
 
@@ -209,7 +207,7 @@ def _blosc(more: list[str], text: str) -> dict[str, Any]:
 
 
 def selection_of(text: str) -> Any:
-    """Slices and ints, as between brackets; or a dict of them by the names of axes."""
+    """Slices and ints, as between brackets; or a dict of them by axis name."""
     parts = [part.strip() for part in text.strip().removeprefix("[").removesuffix("]").split(",")]
     if any("=" in part for part in parts):
         return _by_name(parts, _indices, text)
@@ -228,7 +226,7 @@ def _indices(text: str) -> Any:
 def _by_name(parts: list[str], parse: Callable[[str], Any], text: str) -> dict[str, Any]:
     pairs = [part.partition("=") for part in parts]
     if not all(name.strip() and found for name, found, _ in pairs):
-        raise argparse.ArgumentTypeError(f"{text!r}: give all by the names of axes, NAME=VALUE, or none")
+        raise argparse.ArgumentTypeError(f"{text!r}: give all parts by axis name, as NAME=VALUE, or none")
     return {name.strip(): _parsed(value.strip(), parse, text) for name, _, value in pairs}
 
 
@@ -236,7 +234,7 @@ def _parsed(part: str, parse: Callable[[str], Any], text: str) -> Any:
     try:
         return parse(part)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{part!r} in {text!r} means nothing here") from None
+        raise argparse.ArgumentTypeError(f"cannot read {part!r} in {text!r}") from None
 
 
 def _json(text: str) -> Any:

@@ -1,6 +1,6 @@
 """Compare two trees: which nodes there are, their metadata, and all their values.
 
-A and B may be of any stores, and of several versions of Zarr. Values are compared on the GPU where there is one. NaN
+A and B may be in any stores, and of different versions of Zarr. Values are compared on the GPU if there is one. NaN
 equals NaN. The exit code is 0 if both are equal, 1 if they differ, 2 if something cannot be read.
 
 Examples:
@@ -27,11 +27,11 @@ def add(commands: Any) -> None:
     """Declare the arguments."""
     parser = commands.add_parser("diff", help="compare two trees: metadata and values", description=__doc__)
     parser.add_argument("a", metavar="A", help=HELP)
-    parser.add_argument("b", metavar="B", help="what A is compared with")
+    parser.add_argument("b", metavar="B", help="what to compare A with")
     what = parser.add_mutually_exclusive_group()
     help_ = "do not compare how arrays are stored: the version of Zarr, chunks, shards, codecs, order"
     what.add_argument("--ignore-storage", action="store_const", const="data", dest="compare", help=help_)
-    help_ = "compare shapes and values alone"
+    help_ = "compare only shapes and values"
     what.add_argument("--values-only", action="store_const", const="values", dest="compare", help=help_)
     help_ = "numbers are equal if their absolute difference is at most this"
     parser.add_argument("--tolerance", metavar="NUMBER", type=float, default=0.0, help=help_)
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print in what options.a and options.b differ. 0: in nothing; 1: in something; 2: something cannot be read."""
+    """Print how options.a and options.b differ. 0: not at all; 1: they differ; 2: something cannot be read."""
     from gpuzarr.tools import diff
 
     given = options_of(options, options.a), other_options_of(options, options.b)
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def node_lines(node: Any) -> list[str]:
-    """In what a node differs, a line for each fact."""
+    """How a node differs, a line for each fact."""
     path = f"/{node.path}"
     if node.only_in:
         return [f"{path}: only in {node.only_in.upper()}"]

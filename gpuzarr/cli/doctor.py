@@ -1,7 +1,7 @@
 """Examine this machine: Python, packages, the C library, the driver, GPUs, GPUDirect Storage; and try the device.
 
-Each problem comes with the command that mends it. Without a GPU it says so, which is no problem. The exit code is 1 if
-something is broken. Have its output ready when you report a fault.
+Each problem comes with the command that fixes it. Having no GPU is reported, but is no problem. The exit code is 1 if
+something is broken. Include the output when you report a bug.
 
 Examples:
 
@@ -23,10 +23,10 @@ COLOURS = {"problem": BAD, "warning": DOUBTFUL}
 def add(commands: Any) -> None:
     """Declare the arguments."""
     parser = commands.add_parser(
-        "doctor", help="what works on this machine, and how to mend the rest", description=__doc__
+        "doctor", help="what works on this machine, and how to fix the rest", description=__doc__
     )
     parser.add_argument("--device", default="auto", help="the device to try: auto (default), cpu, cuda, cuda:1")
-    help_ = "a folder, of which is told whether its files can be read straight into a GPU; default: this one"
+    help_ = "tell whether files in this folder can be read straight into a GPU; default: the current folder"
     parser.add_argument("--folder", default=".", help=help_)
     add_output(parser)
     parser.set_defaults(run=run)

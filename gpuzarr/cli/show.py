@@ -1,10 +1,10 @@
 """Show values of an array: as text, as a picture, as a histogram, with min, max and mean.
 
-SELECTION is what stands between the brackets of `a[...]`: ints, slices and an ellipsis, in brackets if it begins with a
-minus: "[-1, ::2]". Of an image of OME-Zarr one of its levels is shown, by default the finest.
+SELECTION is what stands between the brackets of `a[...]`: ints, slices and an ellipsis. Add the brackets if it begins
+with a minus: "[-1, ::2]". Of an OME-Zarr image, one level is shown, by default the finest.
 
-A picture is a plane of the array: the last two axes, and the middle of those before them. Each pixel is an element;
-where a plane is too large, a coarser level is shown, or every n-th element. Only what is shown is read.
+A picture is a plane of the array: the last two axes, at the middle of those before them. Each pixel is an element; if a
+plane is too large, a coarser level is shown, or every n-th element. Only what is shown is read.
 
 Examples:
 
@@ -46,23 +46,21 @@ def add(commands: Any) -> None:
     add_place(parser)
     help_ = "what stands between the brackets of a[...], such as '0, 10:20, ::2'; default: everything"
     parser.add_argument("selection", metavar="SELECTION", nargs="?", default="...", help=help_)
-    parser.add_argument("--picture", action="store_true", help="a picture in the terminal")
+    parser.add_argument("--picture", action="store_true", help="show a picture in the terminal")
     parser.add_argument("--png", metavar="FILE", help="write a picture to a file")
-    help_ = f"the most pixels along each axis; default: {PNG_PIXELS}, and in the terminal what it has room for"
+    help_ = f"the most pixels along each axis; default: {PNG_PIXELS}, or what the terminal has room for"
     parser.add_argument("--size", metavar="PIXELS", type=int, help=help_)
-    help_ = "the values that are black and white; default: the 0.1 and 99.9 percentiles of the plane"
+    help_ = "the values shown as black and white; default: the 0.1 and 99.9 percentiles of the plane"
     parser.add_argument("--window", metavar=("BLACK", "WHITE"), nargs=2, type=float, help=help_)
     help_ = "grey, labels (a colour for each integer) or rgb (the last axis has the colours)"
     parser.add_argument("--colours", choices=("auto", "grey", "labels", "rgb"), default="auto", help=help_)
     which = parser.add_mutually_exclusive_group()
-    help_ = "of an image, the coarsest level whose samples are at most of this size, in the image's unit"
+    help_ = "of an image, the coarsest level whose samples are at most this size, in the image's unit"
     which.add_argument("--resolution", metavar="SIZE", type=float, help=help_)
     which.add_argument(
-        "--level", metavar="NUMBER", type=int, help="of an image, the level of this number; 0 is the finest"
+        "--level", metavar="NUMBER", type=int, help="of an image, the level with this number; 0 is the finest"
     )
-    parser.add_argument(
-        "--histogram", action="store_true", help="how many elements have which values; reads all of them"
-    )
+    parser.add_argument("--histogram", action="store_true", help="count elements by value, in bins; reads all of them")
     add_output(parser, progress=True)
     parser.set_defaults(run=run)
 
@@ -95,10 +93,10 @@ class Shown:
         number: int | None = options.level
         if options.resolution is not None:
             if self.image is None:
-                raise ArgumentError("--resolution is for images of OME-Zarr, and this is an array")
+                raise ArgumentError("--resolution is for OME-Zarr images, but this is an array")
             return self.image.level_index(options.resolution)
         if number is not None and not 0 <= number < len(self.arrays):
-            raise ArgumentError(f"there is no level {number}: there are {len(self.arrays)}, 0 is the finest")
+            raise ArgumentError(f"there is no level {number}: there are {len(self.arrays)}, and 0 is the finest")
         return number
 
 
@@ -111,9 +109,7 @@ def opened(options: argparse.Namespace) -> Shown:
         image = image_of(node)
     except NotFoundError as error:
         names = ", ".join(node.keys()[:MAX_NAMES]) or "nothing"
-        raise ArgumentError(
-            f"{error}; give the path of an array or an image: in this group there is {names}"
-        ) from error
+        raise ArgumentError(f"{error}; give the path of an array or an image: this group has {names}") from error
     return Shown(image.levels, image.axes, image)
 
 

@@ -1,4 +1,4 @@
-"""Make images: their groups with the metadata, and an array for each level."""
+"""Make images: a group with the metadata, and an array for each level."""
 
 from __future__ import annotations
 
@@ -61,62 +61,62 @@ def create_image(
 ) -> Image:
     """Make an OME-Zarr image: a group with an empty array for each resolution, and the metadata that viewers read.
 
-    `image.writer()` then writes all levels in one pass. An image that exists with the same metadata and the same
+    `image.writer()` then writes all levels in one pass. An existing image with the same metadata and the same
     arrays is kept: many processes may make the same image.
 
     Parameters
     ----------
     store
-        As for `gpuzarr.open`. With `labels_of`: None, as labels lie within their image.
+        As for `gpuzarr.open`. With `labels_of`: None, since labels are stored within their image.
     shape, dtype
-        Of the finest level. The dtype is one of numbers; of labels, of integers. With `labels_of`, the shape is by
-        default that of the image without its channels.
+        Of the finest level. The dtype is numeric; for labels, an integer. With `labels_of`, the shape is by default
+        that of the image without its channels.
     axes
-        The names of the axes, in the order t, c, z, y, x; default: the last ones of these. A text, or a list in which
-        an axis of a type of your own is an object: `[{"name": "angle", "type": "other"}, "y", "x"]`.
+        The names of the axes, in the order t, c, z, y, x; default: as many of the last of these as there are axes. A
+        text, or a list; an axis of another type is an object: `[{"name": "angle", "type": "other"}, "y", "x"]`.
     scale
-        The size of a voxel of the finest level, in `units`: a number for the space axes, a dict by names of axes, or a
-        list with a number for each axis. Default: 1.
+        The size of a voxel of the finest level, in `units`: a number for the space axes, a dict by axis name, or a list
+        with a number for each axis. Default: 1.
     units
-        A unit for the space axes, a dict, or a list, with names as in UDUNITS-2 ("micrometer", "second") or one of
-        the usual signs ("um", "nm", "s", ...).
+        A unit for the space axes, a dict, or a list; units are names from UDUNITS-2 ("micrometer", "second") or the
+        usual symbols ("um", "nm", "s", ...).
     translation
-        The place of the centre of the first voxel of the finest level; given as `scale`. Default: 0.
+        Where the centre of the first voxel of the finest level is; given like `scale`. Default: 0.
     levels
-        How many levels there are. "auto" (default): until all space axes of a level fit into a chunk.
+        How many levels there are. "auto" (default): as many as it takes for a level's space axes to fit into a chunk.
     factors
         By how much each level is reduced: an integer for the space axes, a dict by axes, a list with one for each axis,
-        or a list of such lists, one for each step. Default: a step halves the space axes whose voxels are less than
-        twice as long as those of the finest axis; so anisotropic voxels become more and more like cubes. Time and
-        channels are never reduced.
+        or a list of such lists, one for each step. Default: each step halves the space axes whose voxels are less than
+        twice as long as those of the finest axis, so anisotropic voxels become more and more like cubes; time and
+        channels are not reduced.
     method
-        How elements of a window become one: "mean" (default), "mode" (default for labels), "nearest", "max", "min" or
-        "median"; `gpuzarr.ome.downsample` says exactly what they do.
+        How the elements of a window become one: "mean" (default), "mode" (default for labels), "nearest", "max", "min"
+        or "median"; `gpuzarr.ome.downsample` says exactly what each does.
     background
         For "mode": a value that wins only where the window has no other.
     version
-        The version of OME-Zarr: "0.5" (default), "0.6", both in Zarr v3, or "0.4" in Zarr v2.
+        The version of OME-Zarr: "0.5" (default) or "0.6", both in Zarr v3, or "0.4", in Zarr v2.
     name
         The name of the image. With `labels_of`: of the labels, and of their group within `labels/`.
     path
         The path of the group in the store; default: the root.
     chunks, shards
-        The shape of a chunk, and of a shard, of each level; smaller where the level is smaller. Default chunks: 64
-        cubed in volumes; in planes 512 squared, or 1024 squared if an element is a byte. `shards="auto"`: 256 cubed or
-        4096 squared. Otherwise as for `gpuzarr.create_array`.
+        The shape of a chunk, and of a shard, of each level; smaller if the level is smaller. Default chunks: 64
+        cubed in volumes; in planes 512 squared, or 1024 squared if an element is one byte. `shards="auto"`: 256 cubed
+        or 4096 squared. Otherwise as for `gpuzarr.create_array`.
     compressors, filters, fill_value, device, config, storage_options
         As for `gpuzarr.create_array`, for each level.
     labels_of
         The image of which this is a label image. It gives axes, scale, units, factors and the version.
     colors, properties
-        Of labels: dicts from labels to colours, such as (255, 0, 0) or "#ff0000", and to dicts of properties.
+        For labels: dicts from labels to colours, such as (255, 0, 0) or "#ff0000", and to dicts of properties.
     omero
-        How channels are displayed: a list with a label, or a dict of `label`, `color` and `window`, for each channel;
+        How channels are displayed: a list with a name, or a dict of `label`, `color` and `window`, for each channel;
         or the whole `omero` object.
     attributes
         More attributes of the group.
     geozarr
-        True: also describe the levels by the Zarr convention `multiscales`, which programs for maps read.
+        True: also describe the levels by the Zarr convention `multiscales`, which mapping programs read.
     overwrite
         True: replace whatever exists there, with all below it.
 
@@ -151,7 +151,7 @@ def create_image(
     if labels_of is None:
         frame = new_frame(shape, axes, units, scale, translation, version, levels, factors, chunk)
         if colors is not None or properties is not None:
-            raise ArgumentError("colors and properties are those of labels: give labels_of")
+            raise ArgumentError("colors and properties are for labels: give labels_of")
     else:
         own = {"store": store, "path": path or None, "scale": scale, "units": units, "translation": translation}
         own |= {"version": version, "factors": factors, "levels": None if levels == "auto" else levels}
@@ -173,7 +173,7 @@ def create_image(
     opener = Opener(place, device_of(device), ZARR_FORMATS[frame.version], False, None, Writable.of(config))
     group = opener(where)
     if isinstance(group, Array):
-        raise ExistsError(f"{group!r} is an array; an image was made there")
+        raise ExistsError(f"{group!r} is an array; an image cannot be made there")
     if labels_of is not None:
         add(labels_of.group.get_group(GROUP), path.rpartition("/")[2], frame.version)
     return image_of(group)
@@ -197,7 +197,7 @@ def _attributes(given: Any, metadata: ImageMetadata, frame: Frame, method: str, 
         paths = [each.path for each in metadata.multiscales[0].datasets]
         made |= geozarr_attributes(paths, frame.factors, len(frame.shape), method)
     if both := sorted(attributes.keys() & made.keys()):
-        raise ArgumentError(f"attributes: {both[0]!r} is made of the other arguments")
+        raise ArgumentError(f"attributes: {both[0]!r} is made from the other arguments")
     return made | attributes
 
 

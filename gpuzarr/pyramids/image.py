@@ -1,4 +1,4 @@
-"""An OME-Zarr image, as users hold it: a group whose arrays are the same values in several resolutions."""
+"""An OME-Zarr image, as users hold it: a group whose arrays have the same values at several resolutions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gpuzarr.pyramids.writer import open_writer
 class Image:
     """An image of OME-Zarr, with its levels from the finest to the coarsest.
 
-    Images come from `gpuzarr.ome.open_image` and `gpuzarr.ome.create_image`. An Image holds no open files: it can be
+    Images come from `gpuzarr.ome.open_image` and `gpuzarr.ome.create_image`. An Image holds no open files; it can be
     pickled, and used by many threads at once.
 
     Attributes
@@ -34,10 +34,10 @@ class Image:
     levels
         An array for each level, the finest first.
     metadata, multiscale
-        All that the group's metadata says, in the form of no version in particular; and the part about these levels.
+        All that the group's metadata says, in one form for all versions; and the part about these levels.
     method, background
-        The method by which levels are reduced: "mean", "mode", ...; and the value that "mode" counts only where there
-        is no other.
+        The method by which levels are reduced: "mean", "mode", ...; and the value that "mode" counts only if there is
+        no other.
 
     Examples
     --------
@@ -81,29 +81,29 @@ class Image:
 
     @property
     def units(self) -> tuple[str | None, ...]:
-        """The unit of each axis, such as "micrometer"; None where there is none."""
+        """The unit of each axis, such as "micrometer"; None if it has none."""
         return tuple(axis.unit for axis in self.multiscale.axes)
 
     @property
     def scales(self) -> tuple[Vector | None, ...]:
-        """For each level the size of its voxels along each axis, in `units`.
+        """For each level, the size of its voxels along each axis, in `units`.
 
-        None where nothing is said (until version 0.3), or where a level is placed by more than a scale and a
-        translation; `multiscale.datasets[i].transforms` has what is said then.
+        None if the metadata has none (until version 0.3), or if a level is placed by more than a scale and a
+        translation; `multiscale.datasets[i].transforms` then has all that it says.
         """
         return tuple(each.scale for each in self.multiscale.datasets)
 
     @property
     def translations(self) -> tuple[Vector | None, ...]:
-        """For each level the centre of its first voxel along each axis, in `units`; None as for `scales`."""
+        """For each level, the centre of its first voxel along each axis, in `units`; None as for `scales`."""
         return tuple(each.translation for each in self.multiscale.datasets)
 
     @cached_property
     def factors(self) -> Factors | None:
-        """The integers by which each level is reduced to the next; a tuple with one for each axis, for each step.
+        """The integers by which each level is reduced to the next: for each step, a tuple with one for each axis.
 
-        None if a level is not the finer one in whole windows, of which those at the ends may be cut off; then the image
-        cannot be written by `writer`.
+        None if a level is not the next finer one reduced in whole windows (those at the ends may be cut off); `writer`
+        cannot write such an image.
         """
         return found_factors([level.shape for level in self.levels], self.scales)
 
@@ -129,7 +129,7 @@ class Image:
 
     @property
     def omero(self) -> Mapping[str, Any] | None:
-        """What is said of how the image is displayed: its channels, with names, colours and windows of values."""
+        """How the image is to be displayed: its channels, with names, colours and windows of values."""
         return self.metadata.omero
 
     @property
@@ -141,7 +141,7 @@ class Image:
 
     @property
     def properties(self) -> dict[int, dict[str, Any]]:
-        """The properties of each label that has some."""
+        """The properties of each label that has any."""
         from gpuzarr.pyramids.label_values import properties_of
 
         return properties_of(self.metadata.label)
@@ -156,11 +156,11 @@ class Image:
     # levels
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        """TypeError: which level is meant is to be said."""
-        raise TypeError(f"{self!r} is an array in {len(self.levels)} resolutions: take one, such as image.levels[0]")
+        """TypeError: say which level is meant."""
+        raise TypeError(f"{self!r} is an array at {len(self.levels)} resolutions: take one, such as image.levels[0]")
 
     def level(self, index: int | None = None, *, resolution: Any = None) -> Array:
-        """The level of this number, or the coarsest one whose voxels are not larger than `resolution`.
+        """The level with this number, or the coarsest one whose voxels are not larger than `resolution`.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ class Image:
         Raises
         ------
         ArgumentError
-            There is no such level, or neither or both of the arguments are given.
+            There is no such level, or both arguments are given, or neither.
 
         Examples
         --------
@@ -188,20 +188,20 @@ class Image:
         return self.levels[number(index, "index", -count, count - 1)]
 
     def level_index(self, resolution: Any) -> int:
-        """The number of the coarsest level whose voxels are not larger than `resolution`; 0 if all are.
+        """The number of the coarsest level whose voxels are not larger than `resolution`; 0 if there is none.
 
-        Along an axis whose voxels are larger than that in the finest level already, they are as in the finest.
+        An axis whose voxels are larger than that even in the finest level must be as in the finest.
 
         Parameters
         ----------
         resolution
-            The wanted size of a voxel in `units`: a number for the space axes, a dict by names of axes, or a list with
-            a number for each axis (0 or None: any size).
+            The wanted size of a voxel in `units`: a number for the space axes, a dict by axis name, or a list with a
+            number for each axis (0 or None: any size).
 
         Raises
         ------
         ArgumentError
-            The image has no scales, or `resolution` is none.
+            The image has no scales, or `resolution` makes no sense.
 
         Examples
         --------

@@ -1,6 +1,6 @@
 """Make plates of high-content screening, and images in their wells.
 
-Many processes may do both at once: the lists of wells and of fields are changed under the lock of their metadata.
+Many processes may do both at once: the lists of wells and fields are changed while their metadata is locked.
 
 Source: the chapters `plate` and `well` of OME-NGFF (https://ngff.openmicroscopy.org/0.5/).
 """
@@ -92,12 +92,12 @@ def new_plate(
 
 def _group(node: Array | Group) -> Group:
     if isinstance(node, Array):
-        raise ExistsError(f"{node!r} is an array; a plate was to be made there")
+        raise ExistsError(f"{node!r} is an array; a plate cannot be made there")
     return node
 
 
 def _names(given: Any, what: str, usual: list[str]) -> list[dict[str, str]]:
-    """Rows or columns, by their number or their names."""
+    """Rows or columns: how many, or their names."""
     if isinstance(given, int):
         names = usual[: number(given, what, 1, len(usual))]
     else:
@@ -106,15 +106,15 @@ def _names(given: Any, what: str, usual: list[str]) -> list[dict[str, str]]:
     if not names or len(names) > MAX_NAMES or len(set(names)) < len(names):
         raise ArgumentError(f"{what} are 1 to {MAX_NAMES} different names, not {shown(given)}")
     if wrong := [each for each in names if not re.fullmatch(NAME, each)]:
-        raise ArgumentError(f"names of {what} are of letters and digits, without others; not {shown(wrong[0])}")
+        raise ArgumentError(f"names of {what} may have only letters and digits, not {shown(wrong[0])}")
     return [{"name": each} for each in names]
 
 
 def _acquisitions(given: Any) -> list[dict[str, Any]]:
-    """Runs of the microscope: a number of them, their names, or objects of OME-NGFF."""
+    """Runs of the microscope: how many, their names, or objects of OME-NGFF."""
     if isinstance(given, int):
         return [{"id": i} for i in range(number(given, "acquisitions", 1, MAX_NAMES))]
-    wanted = "acquisitions are a number, a list of names, or of objects with an 'id'"
+    wanted = "acquisitions are a number, or a list of names or of objects with an 'id'"
     found = []
     for i, each in enumerate(iterated(given, wanted)):
         run: Any = {"id": i, "name": each} if isinstance(each, str) else each
@@ -122,12 +122,12 @@ def _acquisitions(given: Any) -> list[dict[str, Any]]:
             raise ArgumentError(f"{wanted}; not {shown(each)}")
         found.append(dict(run))
     if len({run["id"] for run in found}) < len(found):
-        raise ArgumentError(f"acquisitions have an id twice: {shown(given)}")
+        raise ArgumentError(f"acquisitions have the same id twice: {shown(given)}")
     return found
 
 
 def _edit(group: Group, edit: Edit, version: str) -> None:
-    """Change the part of a group's attributes that OME metadata have, under its lock."""
+    """Change the OME metadata in a group's attributes, under its lock."""
 
     def change(attributes: dict[str, Any]) -> None:
         with at(place(group)):
@@ -141,7 +141,7 @@ def _edit(group: Group, edit: Edit, version: str) -> None:
 
 
 def _found(group: Group, plate: dict[str, Any], version: str, parts: dict[str, Any]) -> None:
-    """Put a plate into the metadata; the same one that is there stays, with its wells."""
+    """Put a plate into the metadata; if the same one is there, it stays, with its wells."""
     there = namespace({"ome": parts} if ZARR_FORMATS[version] == 3 else parts)[0]
     if others := [name for name in there if name not in ("version", "plate")]:
         raise ExistsError(f"{group!r} exists, and has {others[0]!r}")
@@ -161,7 +161,7 @@ def _found(group: Group, plate: dict[str, Any], version: str, parts: dict[str, A
 def create_image(
     self: Makes, well: Any, shape: Any, dtype: Any, *, field: Any = 0, acquisition: Any = None, **options: Any
 ) -> Image:
-    """Make an image in a well: that of a field. The well is made with its first image.
+    """Make the image of a field of a well. The well is made with its first image.
 
     Parameters
     ----------
@@ -170,9 +170,9 @@ def create_image(
     shape, dtype, **options
         As for `gpuzarr.ome.create_image`; the version is that of the plate.
     field
-        The number of the field in the well, or another name; it is the path of the image in the group of the well.
+        The number of the field in the well, or a name; it becomes the path of the image in the group of the well.
     acquisition
-        The number of the acquisition; needed where the plate has several.
+        The id of the acquisition; needed if the plate has several.
 
     Returns
     -------
@@ -196,7 +196,7 @@ def create_image(
     (('0', '1'), (256, 256))
     """
     names = ("store", "path", "labels_of", "version", "storage_options")
-    own("Plate.create_image", options, **dict.fromkeys(names, "it is that of the plate, the well and the field"))
+    own("Plate.create_image", options, **dict.fromkeys(names, "the plate, the well and the field give it"))
     self.group.check_writable()
     path, row, column = _checked_well(self, well)
     name, run = _checked_field(field), _checked_acquisition(self, acquisition)
@@ -212,7 +212,7 @@ def create_image(
 
 
 def write_image(self: Makes, well: Any, source: Any, **options: Any) -> Image:
-    """Make an image in a well, of values that are there, with all its levels, in one pass.
+    """Make an image in a well from existing values, with all its levels, in one pass.
 
     Parameters
     ----------
@@ -263,10 +263,10 @@ def _checked_acquisition(plate: Makes, given: Any) -> int | None:
     known = [run.get("id") for run in plate.acquisitions]
     if given is None:
         if len(known) > 1:
-            raise ArgumentError(f"the plate has several acquisitions: say which one it is, of {shown(known)}")
+            raise ArgumentError(f"the plate has several acquisitions: give one of {shown(known)}")
         return None
     if (run := number(given, "acquisition", 0)) not in known:
-        raise ArgumentError(f"acquisition {run} is none of the plate, which has {shown(known)}")
+        raise ArgumentError(f"the plate has no acquisition {run}, only {shown(known)}")
     return run
 
 
@@ -289,7 +289,7 @@ def _natural(path: Any) -> tuple[int, str]:
 def _add_well(path: str, row: int, column: int, count: list[int], parts: dict[str, Any]) -> None:
     """List a well in the metadata of its plate, in the order of rows and columns."""
     if not isinstance(parts.get("plate"), dict):
-        raise MetadataError("'plate' is missing: it was deleted meanwhile")
+        raise MetadataError("'plate' is missing: it was deleted in the meantime")
     plate = parts["plate"]
     wells = [mapping(each, "plate.wells[]") for each in sequence(plate.get("wells", []), "plate.wells")]
     if path not in [each.get("path") for each in wells]:

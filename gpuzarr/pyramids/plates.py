@@ -33,7 +33,7 @@ class Well:
     row, column
         The names of the row and of the column, such as "A" and "3".
     fields
-        For each field the path below the group; `acquisitions` has the number of its acquisition, or None.
+        For each field, its path below the group; `acquisitions` has the number of its acquisition, or None.
     """
 
     group: Group
@@ -61,7 +61,7 @@ class Well:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Plate(Mapping[str, Well]):
-    """A plate: a mapping from the paths of its wells, such as "A/3", to these; each is opened when it is asked for.
+    """A plate: a mapping from paths such as "A/3" to wells; each well is opened when it is asked for.
 
     Attributes
     ----------
@@ -72,9 +72,9 @@ class Plate(Mapping[str, Well]):
     rows, columns
         Their names, in the order of the plate.
     places
-        For each well that exists its path, with the numbers of its row and column; also of those that are made by this.
+        The path of each existing well, with the numbers of its row and column; wells made through this plate included.
     acquisitions
-        What is said of each run of the microscope, as in the document.
+        What the document says of each run of the microscope.
     version
         The version of OME-Zarr, such as "0.5".
 
@@ -126,11 +126,11 @@ class Plate(Mapping[str, Well]):
 
 
 def plate_of(group: Group) -> Plate:
-    """The plate that a group is. NotFoundError if it is none."""
+    """The plate that a group is. NotFoundError if it is not one."""
     with at(place(group)):
         parts, prefix = namespace(group.metadata.attributes)
         if "plate" not in parts:
-            raise NotFoundError(f"{group!r} is no plate: {instead(group, 'plate')}")
+            raise NotFoundError(f"{group!r} is not a plate: {instead(group, 'plate')}")
         field = f"{prefix}plate"
         plate = mapping(parts["plate"], field)
         rows, columns = (_names(plate, each, field) for each in ("rows", "columns"))
@@ -153,7 +153,7 @@ def _names(plate: dict[str, Any], member: str, field: str) -> tuple[str, ...]:
 def _places(
     plate: dict[str, Any], field: str, rows: tuple[str, ...], columns: tuple[str, ...]
 ) -> dict[str, tuple[int, int]]:
-    """The row and the column of each well, by its path; until 0.3 the path alone says which they are."""
+    """The row and the column of each well, by its path; until version 0.3 only the path says which they are."""
     where = f"{field}.wells"
     members = sequence(required(plate, "wells"), where)
     if len(members) > MAX_WELLS:
@@ -172,7 +172,7 @@ def _places(
 
 
 def _index(value: Any, count: int, field: str) -> int:
-    """The number of a row or a column; None where it is neither given nor to be seen from the path."""
+    """The number of a row or a column; MetadataError if it is neither given nor in the path."""
     if value is None:
         raise MetadataError(f"{field} is missing")
     return integer(value, field, 0, count - 1)

@@ -1,4 +1,4 @@
-"""Make an image of values that are there: the image first, then all its levels."""
+"""Make an image from existing values: first the image, then all its levels."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ INSTEAD = {  # of keywords of other libraries, too
     **dict.fromkeys(("shape", "dtype"), "it is that of the source"),
     **dict.fromkeys(("unit", "axes_units"), "give units"),
     **dict.fromkeys(("pixel_size", "voxel_size"), "give scale"),
-    "scale_factors": "give factors, which lead from each level to the next: [[1, 2, 2], [1, 2, 2]]",
-    "coordinate_transformations": "give scale and translation, of the finest level",
+    "scale_factors": "give factors, each from one level to the next: [[1, 2, 2], [1, 2, 2]]",
+    "coordinate_transformations": "give scale and translation of the finest level",
     "channel_names": "give omero=['DAPI', 'GFP'], with a name for each channel",
     "fmt": "give version",
     "scaler": "give method and factors",

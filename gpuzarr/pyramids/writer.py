@@ -26,8 +26,7 @@ class ImageWriter:
     Attributes
     ----------
     blocks
-        The blocks to write, as tuples of slices: those of this worker that are not done. None where the writer was made
-        without `block`.
+        The blocks that this worker has yet to write, as tuples of slices. None if the writer was made without `block`.
     """
 
     def __init__(self, image: Any, writer: Writer, blocks: Incoming, checks: deque[Check], must_finish: bool) -> None:
@@ -41,7 +40,7 @@ class ImageWriter:
         return self._incoming.blocks
 
     def report_to(self, progress: Any, total: int) -> None:
-        """Show progress, as `progress.reporting` takes it: blocks, or elements where there is no plan of blocks."""
+        """Show progress, as `progress.reporting` takes it: of blocks, or of elements if there is no plan of blocks."""
         unit = "element" if self.blocks is None else "block"
         self._report = self._exits.enter_context(reporting(progress, total, "writing", unit))
 
@@ -51,7 +50,7 @@ class ImageWriter:
         if bounds is None or not isinstance(elements, Outer):
             if 0 in elements.shape:
                 return
-            raise ArgumentError(f"a writer of images takes boxes: slices with step 1 and integers, not {selection!r}")
+            raise ArgumentError(f"an image writer takes boxes: slices with step 1 and integers, not {selection!r}")
         with self._image.levels[0].device.on():
             for box, values, check in self._incoming.take(elements, bounds, value):
                 if check is not None:
@@ -63,20 +62,20 @@ class ImageWriter:
     def flush(self) -> None:
         """Wait until everything that is final is in the store, at all levels. Raises the first error.
 
-        Elements of coarser levels of which only a part was written are made of that part and of what the store has.
+        An element of a coarser level whose window was written only in part combines that part with what the store has.
         """
         self._writer.flush()
 
     def close(self) -> None:
         """Flush, and end the writer.
 
-        ArgumentError, when all else is written, if blocks to be blended did not come. With `resume=True` that is no
+        ArgumentError, after all else is written, if blocks to be blended are missing. With `resume=True` that is no
         error: the next writer asks for them.
         """
         with self._exits:
             self._writer.close()
         if self._must_finish and (unfinished := self._incoming.unfinished()):
-            raise ArgumentError(f"{unfinished}; what they overlap is not written")
+            raise ArgumentError(f"{unfinished}; the regions that they overlap are not written")
 
     def __enter__(self) -> ImageWriter:
         return self
@@ -109,44 +108,45 @@ def open_writer(
 ) -> ImageWriter:
     """Open a writer: blocks of level 0 are written, and with them all other levels, in one pass.
 
-    `writer[selection] = values` takes a block, from host or device memory, and returns as soon as it may be used
-    again. Whole shards of each level are written when they are complete, and none is read again.
+    `writer[selection] = values` takes a block, from host or device memory, and returns as soon as that memory may be
+    reused. Each shard of each level is written once it is complete, and is not read again.
 
     Parameters
     ----------
     max_inflight
-        Bytes of values that may wait to be written, of all levels together; and those that the sums of blended blocks
-        may take, where blocks come in the order of `writer.blocks`.
+        Bytes of values that may wait to be written, for all levels together; and as many again for the sums of blended
+        blocks, if blocks come in the order of `writer.blocks`.
     block, halo
-        The shape of the blocks of a model without their halo, and how many voxels of the neighbours each has at
-        both ends of an axis: integers, or one for each axis. `writer.blocks` lists the blocks to make. By default
-        boxes of any shape are taken, each voxel once.
+        The shape of a model's blocks without their halo, and by how many voxels each extends into its neighbours at
+        both ends of an axis: one integer, or one for each axis. `writer.blocks` lists the blocks to make. By default
+        the writer takes boxes of any shape, each voxel once.
     blend
         How blocks are averaged where they overlap: "gaussian", "linear", "constant", or an array of weights. None:
         the halo is cut off.
     argmax, scale, offset, clamp, to, nan_to
-        What is done to values, in this order: the number of the greatest one along an axis that the image does not
-        have (a class); multiplied and added; limited to (least, greatest); converted to a dtype, by default that
-        of the image, with integers rounded to the nearest, ties to even, and limited to their range; NaN replaced.
+        What is done to values, in this order. `argmax`: an axis that the image does not have (of classes) is replaced
+        by the index of its greatest value. `scale` multiplies, `offset` is added, `clamp` limits to (least, greatest).
+        `to`: a dtype, by default that of the image; integers are rounded to the nearest, ties to even, and limited to
+        the range of the dtype. `nan_to` replaces NaN.
     resume
-        True: keep a journal of what is done, and continue a run that was interrupted, of which `writer.blocks`
-        are what is left.
+        True: keep a journal of what is done, and continue an interrupted run: `writer.blocks` then lists what is
+        left.
     rank, world_size
-        The number of this process, and how many write the image; each writes the regions of `shard_slices`.
+        The number of this process, from 0, and how many write the image; each writes the regions of `shard_slices`.
     progress
         True: show a bar. A function is called as progress(done, total).
 
     Returns
     -------
     ImageWriter
-        A context manager; `flush` and `close` wait, and raise what went wrong.
+        A context manager; `flush` and `close` wait, and raise the first error.
 
     Raises
     ------
     ReadOnlyError
-        The image was opened for reading.
+        The image was opened for reading only.
     MetadataError
-        A level is not the finer one, reduced by integers.
+        A level is not the next finer one, reduced by integer factors.
     ArgumentError
         An argument makes no sense.
 

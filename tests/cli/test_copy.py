@@ -75,7 +75,7 @@ def test_damaged_chunks_are_told(source: Path, tmp_path: Path, capsys: pytest.Ca
     assert main(["copy", str(source), str(tmp_path / "b"), "--chunks", "60,40"]) == 1
     assert "chunk (1, 2) of array '/images/raw'" in capsys.readouterr().err
     assert main(["copy", str(source), str(tmp_path / "c"), "--on-error", "fill"]) == 0
-    assert "the fill value is in the place of chunk (1, 2) of array '/images/raw'" in capsys.readouterr().out
+    assert "the fill value replaces chunk (1, 2) of array '/images/raw'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_errors(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "no" in failed(tmp_path / "nothing", tmp_path / "b")
     assert "already" in failed(source, _made(tmp_path / "there"))
     (tmp_path / "file").write_text("a file")
-    assert "--resume goes on" in failed(source, tmp_path / "file/b")
+    assert "--resume to continue" in failed(source, tmp_path / "file/b")
     assert "the other way round" in failed(source, source, "--overwrite")
     assert "array '/images/" in failed(source, tmp_path / "b", "--chunks", "1,2,3")
     assert "cannot be cast" in failed(source, tmp_path / "c", "--dtype", "datetime64[s]")
@@ -181,7 +181,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
     with pytest.raises(gpuzarr.NotFoundError):
         gpuzarr.open(tmp_path / "b")
     done = subprocess.run([*command, "--resume", "--verify"], capture_output=True, text=True)
-    assert done.returncode == 0 and "objects had been copied before; the copy equals" in done.stdout
+    assert done.returncode == 0 and "objects had already been copied; the copy equals" in done.stdout
     expected = {key: data for key, data in files_of(tmp_path / "b_like").items() if key != "zarr.json"}
     assert {key: data for key, data in files_of(tmp_path / "b").items() if key != "zarr.json"} == expected
 

@@ -66,7 +66,7 @@ def test_a_copy_that_failed_is_continued(
     assert main(["info", there, *options]) == 1
     assert main([*command, *options]) == 1 and "--resume" in capsys.readouterr().err
     assert main([*command, *options, "--resume", "--verify"]) == 0
-    assert "had been copied before" in capsys.readouterr().out
+    assert "had already been copied" in capsys.readouterr().out
     assert main(["diff", source, there, "--ignore-storage", *options]) == 0
     store = gpuzarr.open_group(there, storage_options=moto.options()).store
     assert not [key for key, _ in store.objects("") if "journal" in key]

@@ -124,8 +124,8 @@ def test_a_picture_in_colours(path: str, monkeypatch: pytest.MonkeyPatch, capsys
         (["{path}", "9"], "out of range"),
         (["{path}", "0, 0", "--picture"], "a picture needs two axes"),
         (["{path}", "--level", "1"], "there is no level 1"),
-        (["{path}", "--resolution", "1"], "--resolution is for images"),
-        (["{path}/.."], "give the path of an array or an image: in this group there is v"),
+        (["{path}", "--resolution", "1"], "--resolution is for OME-Zarr images"),
+        (["{path}/.."], "give the path of an array or an image: this group has v"),
         (["{path}", "--png", "{path}/none/p.png"], "No such file"),
     ],
 )

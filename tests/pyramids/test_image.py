@@ -102,7 +102,7 @@ def test_labels_of_an_image_that_is_only_read() -> None:
         ({"omero": ["a", "b"]}, "2 channels, the image has 1"),
         ({"omero": [{"color": "red"}]}, "hexadecimal"),
         ({"omero": [{"window": {"min": None}}]}, "finite number"),
-        ({"attributes": {"ome": {}}}, "made of the other arguments"),
+        ({"attributes": {"ome": {}}}, "made from the other arguments"),
         ({"colors": {1: "#ff0000"}}, "labels_of"),
     ],
 )
@@ -176,7 +176,7 @@ def test_plates_wells_and_fields() -> None:
         found.well("A", 2)
     with pytest.raises(MetadataError, match="no group at 'A/1'"):
         found["A/1"]
-    with pytest.raises(NotFoundError, match="no plate"):
+    with pytest.raises(NotFoundError, match="not a plate"):
         ome.open_plate(store, "B/2/0")
 
 

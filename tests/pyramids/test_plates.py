@@ -71,7 +71,7 @@ def test_acquisitions() -> None:
     assert plate["A/1"].acquisitions == (7, 0) and plate.acquisitions[0] == {"id": 0, "name": "day 1"}
     with pytest.raises(ArgumentError, match="several acquisitions"):
         plate.create_image("A/2", (8, 8), "uint8")
-    with pytest.raises(ArgumentError, match="acquisition 1 is none"):
+    with pytest.raises(ArgumentError, match="no acquisition 1, only"):
         plate.create_image("A/2", (8, 8), "uint8", acquisition=1)
 
 
@@ -85,7 +85,7 @@ def test_acquisitions() -> None:
         ({"rows": "A", "columns": []}, "1 to 1000"),
         ({"rows": 1, "columns": 1, "version": "0.3"}, "version is one of"),
         ({"rows": 1, "columns": 1, "acquisitions": [{"name": "x"}]}, "objects with an 'id'"),
-        ({"rows": 1, "columns": 1, "acquisitions": [{"id": 0}, {"id": 0}]}, "id twice"),
+        ({"rows": 1, "columns": 1, "acquisitions": [{"id": 0}, {"id": 0}]}, "same id twice"),
         ({"rows": 1, "columns": 1, "name": 3}, "name must be text"),
     ],
 )

@@ -27,31 +27,31 @@ from gpuzarr.read.memory import parse_bytes
 class ZarrBackend:
     """A Zarr store for forecasts of earth2studio: an `IOBackend` that compresses and writes while the model computes.
 
-    It takes the place of `ZarrBackend` and of `AsyncZarrBackend` of `earth2studio.io`, and what it writes opens in
-    both, and in xarray. Tensors on a GPU are compressed there; they are not copied to host memory before. Unlike
-    theirs, coordinates may be written in any order, and in part along any dimension.
+    It replaces `ZarrBackend` and `AsyncZarrBackend` of `earth2studio.io`; what it writes opens in both, and in xarray.
+    Tensors on a GPU are compressed there, without a copy to host memory first. Unlike with theirs, coordinates may be
+    written in any order, and in part along any dimension.
 
     Parameters
     ----------
     store
-        As for `gpuzarr.open`; None (default): memory. What exists there is kept: a forecast may be continued.
+        As for `gpuzarr.open`; None (default): memory. What exists there is kept, so a forecast may be continued.
     parallel_coords
         All values of the coordinates along which the model computes step by step, such as {"time": ..., "lead_time":
-        ...}: arrays have this length from the beginning, and chunks of 1 along them. So have ensemble, time, lead_time
-        and variable where they are not given; these are as long as `add_array` says, or the first `write`.
+        ...}: along them, arrays have this length from the beginning, and chunks of 1. Chunks are also of 1 along
+        ensemble, time, lead_time and variable if these are not given; their length is that in `add_array`, or in the
+        first `write`.
     chunked_coords
-        Sizes of chunks along other dimensions; by default the whole length.
+        Sizes of chunks along other dimensions; default: the whole length.
     shard_coords
-        Sizes of shards (files of many chunks), multiples of those of chunks: {"lead_time": 40}. A shard is filled in
+        Sizes of shards (files of many chunks), multiples of the chunk sizes: {"lead_time": 40}. A shard is filled in
         the background, in a file that no reader sees until it is full or `flush` or `close` is called.
     zarr_codecs
-        The compression, as `compressors` of `gpuzarr.create_array`; default: zstd. None: no compression.
+        The compression, like `compressors` of `gpuzarr.create_array`; default: zstd. None: no compression.
     blocking
-        True (default): `write` returns when values are stored, except those for shards. False: it returns when they are
-        copied; they are stored on other threads, and an error is raised by a later call. Shards are always written like
-        this.
+        True (default): `write` returns once values are stored. False: it returns once they are copied; other threads
+        store them, and an error is raised by a later call. Arrays with shards are always written like this.
     max_inflight
-        Bytes of copies held at any time (an int, or a text such as "1GiB"), which the arrays share equally.
+        Limit of the bytes of copies held at any time (an int, or a text such as "1GiB"); arrays share it equally.
     overwrite
         True: delete what exists at `store`.
     device
@@ -62,12 +62,12 @@ class ZarrBackend:
     Attributes
     ----------
     root
-        The group, a `gpuzarr.Group`. What is not yet flushed is not in it.
+        The group, a `gpuzarr.Group`. It lacks what is not flushed yet.
 
     Raises
     ------
     ArgumentError
-        A size is no positive integer, or a coordinate has a value twice.
+        A size is not a positive integer, or a coordinate has a value twice.
     ExistsError
         The store has other values of a coordinate of `parallel_coords`.
     StoreError, DeviceError
@@ -81,7 +81,7 @@ class ZarrBackend:
     >>> with gpuzarr.earth2studio.ZarrBackend("f.zarr", steps, shard_coords={"lead_time": 4}) as io:
     ...     io.add_array(coords, ["t2m", "msl"])
     ...     for i, lead_time in enumerate(coords["lead_time"]):
-    ...         step = np.full((1, 181), i, "float32")  # or a tensor of torch
+    ...         step = np.full((1, 181), i, "float32")  # or a PyTorch tensor
     ...         io.write([step, step], coords | {"lead_time": np.array([lead_time])}, ["t2m", "msl"])
     >>> gpuzarr.open("f.zarr/t2m")[:, 0]
     array([0., 1., 2., 3.], dtype=float32)
@@ -136,7 +136,7 @@ class ZarrBackend:
         return name in self.root
 
     def __getitem__(self, name: str) -> Array | Group:
-        """Open an array of the store, when all is written. NotFoundError (also a KeyError) if there is none."""
+        """Open an array of the store, after all is written. NotFoundError (also a KeyError) if there is none."""
         self.flush()
         found = self.root[name]
         return self._on_host[name] if isinstance(found, Array) and systems.is_coordinate(name, found) else found
@@ -152,28 +152,28 @@ class ZarrBackend:
     def add_array(
         self, coords: Mapping[str, Any], array_name: Any, data: Any = None, *, dtype: Any = None, **options: Any
     ) -> None:
-        """Make arrays, and those of their coordinates. Arrays that exist are left as they are.
+        """Make arrays, and arrays of their coordinates. Existing arrays are left as they are.
 
         Parameters
         ----------
         coords
-            The coordinates of each dimension, in their order. Those of `parallel_coords` may be a part.
+            The coordinates of each dimension, in order. Of those in `parallel_coords`, some values are enough.
         array_name
             The name of an array, or a list of names.
         data
-            Values of each array, where not by `write`: a tensor, or a list of them.
+            Values of each array, unless `write` brings them: a tensor, or a list of them.
         dtype
-            The dtype of the arrays; default: that of the data, else float32.
+            The dtype of the arrays; default: that of the data, or float32 without data.
         **options
-            Others of `gpuzarr.create_array`, such as `attributes`, and `fill_value` for elements that are never written
-            (default: 0).
+            Other options of `gpuzarr.create_array`, such as `attributes`, and `fill_value` for elements that are never
+            written (default: 0).
 
         Raises
         ------
         ExistsError
             The store has other coordinates of this name, or an array with other dimensions. It is a ValueError, too.
         ArgumentError, MetadataError
-            Coordinates are not in `parallel_coords`, or there cannot be such an array.
+            Coordinates are not in `parallel_coords`, or no such array can be made.
 
         Examples
         --------
@@ -204,7 +204,7 @@ class ZarrBackend:
                     self._put([array], system, [tensor])
 
     def _missing(self, names: list[str], system: System) -> list[str]:
-        """Those arrays that do not exist. ExistsError for one that has other dimensions."""
+        """The arrays that do not exist. ExistsError for one that has other dimensions."""
         missing = [name for name in names if name not in self._schema]
         for name in names:
             if name not in missing:
@@ -221,7 +221,7 @@ class ZarrBackend:
         x
             A tensor, or a list of them, on a GPU or in host memory; each has the shape of `coords`.
         coords
-            The coordinates of each dimension, in the order of those of the arrays.
+            The coordinates of each dimension, in the order of the arrays' dimensions.
         array_name
             The name of an array, or a list of names, one for each tensor.
 
@@ -234,7 +234,7 @@ class ZarrBackend:
         ValueKindError
             The shape is not that of `coords`, or the array cannot hold the values.
         StoreError
-            The store could not be written, maybe by an earlier call.
+            The store could not be written, perhaps in an earlier call.
 
         Examples
         --------
@@ -264,16 +264,16 @@ class ZarrBackend:
             self._writers.settle(arrays)
 
     def read(self, coords: Mapping[str, Any], array_name: str, device: Any = "cpu") -> tuple[Any, Any]:
-        """Read values at these coordinates, when all is written.
+        """Read values at these coordinates, after all is written.
 
         Parameters
         ----------
         coords
-            The coordinates of each dimension, in their order; values of each may be left out, or in another order.
+            The coordinates of each dimension, in order; the values of each may be only some, and in another order.
         array_name
             The name of the array.
         device
-            The device of torch for the tensor. Values decoded on a GPU stay there if it is the same.
+            The PyTorch device of the tensor. Values decoded on a GPU stay there if it is the same.
 
         Returns
         -------
@@ -306,12 +306,12 @@ class ZarrBackend:
     def flush(self) -> None:
         """Wait until everything is in the store. Raises the first error; what was to follow it is not written.
 
-        Shards that are not full are stored, too; later writes to them must read what they have.
+        Shards that are not full are stored, too; a later write to one must first read what it has.
         """
         self._writers.flush()
 
     def close(self) -> None:
-        """Flush. To be called when a forecast is complete, or by the end of a `with` block."""
+        """Flush. Call it when a forecast is complete; the end of a `with` block does."""
         self.flush()
 
     def __enter__(self) -> ZarrBackend:

@@ -19,11 +19,11 @@ class GpuZarrConfig:
     Parameters
     ----------
     device, memory_limit, validate, io, cache, config
-        As for `gpuzarr.open`. All arrays that are opened with one configuration share one cache.
+        As for `gpuzarr.open`. All arrays opened with one configuration share one cache.
     compressor
         The compressor of new arrays of OME-Zarr 0.4: a dict, or an object of `gpuzarr.codecs` or numcodecs. Default:
-        that of iohub's other implementations, Blosc with bitshuffle and zstd at level 1. (For 0.5 iohub says itself
-        what codecs an array has.)
+        that of iohub's other implementations, Blosc with bitshuffle and zstd at level 1. (For 0.5, iohub itself chooses
+        the codecs.)
 
     Examples
     --------

@@ -14,7 +14,7 @@ from gpuzarr.pyramids.downsample import downsample
 from gpuzarr.pyramids.levels import reduced
 from gpuzarr.write.coverage import Bounds
 
-NAMES = {"stride": "nearest"}  # of methods, by iohub's names that are others than ours
+NAMES = {"stride": "nearest"}  # of methods: iohub's names that differ from ours
 PIECE_BYTES = 32 << 20  # of the source that are in memory at once, on a CPU
 GPU_PIECE_BYTES = 256 << 20
 MAX_GROWTH = 4  # of pieces that end where chunks of the source do, so that no chunk is decoded several times
@@ -23,10 +23,10 @@ MAX_GROWTH = 4  # of pieces that end where chunks of the source do, so that no c
 def downsample_into(
     source: Array, target: Array, region: Sequence[slice], factors: Sequence[int], method: str = "mean"
 ) -> None:
-    """Fill a region of the target with elements that each stand for a window of the source.
+    """Fill a region of the target; each element is a window of the source, reduced.
 
-    A piece is read and reduced while the one before is written, so source and target may be larger than memory. Chunks
-    and shards that the region covers are written once, and not read.
+    Each piece is read and reduced while the one before is written, so source and target may be larger than memory.
+    Chunks and shards that the region covers are written once, and not read.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def downsample_into(
     factors
         The length of a window along each axis.
     method
-        As for `gpuzarr.ome.downsample`; "stride" is another name of "nearest".
+        As for `gpuzarr.ome.downsample`; "stride" is another name for "nearest".
 
     Raises
     ------
@@ -55,7 +55,7 @@ def downsample_into(
 def _bounds(target: Array, region: Sequence[slice]) -> Bounds:
     spans = [each.indices(length) for each, length in zip(region, target.shape, strict=True)]
     if any(step != 1 for _, _, step in spans):
-        raise ArgumentError(f"a region to be filled has slices without steps, not {shown(region)}")
+        raise ArgumentError(f"a region must be slices without steps, not {shown(region)}")
     return tuple((begin, max(begin, end)) for begin, end, _ in spans)
 
 

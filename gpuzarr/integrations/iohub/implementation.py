@@ -36,21 +36,21 @@ class GpuZarrImplementation:
     Raises
     ------
     ArgumentError
-        The configuration is one of another implementation, or has a value that means nothing.
+        The configuration is for another implementation, or has a value that makes no sense.
     DeviceError
         The device does not exist, or a package that it needs is missing.
     """
 
     def __init__(self, config: GpuZarrConfig | None = None) -> None:
         if not isinstance(config, GpuZarrConfig | None):
-            raise ArgumentError(f"implementation_config: for gpuzarr it is a GpuZarrConfig, not {shown(config)}")
+            raise ArgumentError(f"implementation_config must be a GpuZarrConfig, not {shown(config)}")
         self.config = config = config or GpuZarrConfig()
         self._device = device_of(config.device)
         self._writable = Writable.of(config.config)
         self._options = Options().changed(
             memory_limit=config.memory_limit, validate=config.validate, io=config.io, cache=config.cache
         )
-        self._last: tuple[Any, Store] | None = None  # a store of zarr-python, and the same as one of this library
+        self._last: tuple[Any, Store] | None = None  # a zarr-python store, and the same store as ours
 
     # groups
 
@@ -82,7 +82,7 @@ class GpuZarrImplementation:
     # arrays
 
     def create_array(self, group: Any, name: str, spec: Any, *, overwrite: bool = False) -> Array:
-        """Make an array of Zarr v3 as an `iohub.core.ArraySpec` says. ExistsError where something exists."""
+        """Make an array of Zarr v3 from an `iohub.core.ArraySpec`. ExistsError if something exists there."""
         return self._create(
             group,
             name,
@@ -109,7 +109,7 @@ class GpuZarrImplementation:
         fill_value: int = 0,
         overwrite: bool = False,
     ) -> Array:
-        """Make an array of Zarr v2, with "/" in the keys of chunks. ExistsError where something exists."""
+        """Make an array of Zarr v2, with "/" in the keys of chunks. ExistsError if something exists there."""
         return self._create(
             group,
             name,
@@ -228,7 +228,7 @@ class GpuZarrImplementation:
         downsample_into(source, target, target_region, factors, method)
 
     def iter_work_regions(self, target: Array) -> list[tuple[slice, ...]]:
-        """The regions that are a shard each, or a chunk where there are no shards: to be filled in parallel."""
+        """The regions to be filled in parallel: one for each shard, or for each chunk if there are no shards."""
         steps = target.shards or target.chunks
         spans = [
             [slice(begin, min(begin + step, length)) for begin in range(0, length, step)]
