@@ -6,7 +6,7 @@ It is a MetadataError for the member of a document, an ArgumentError for the arg
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral
 from typing import Any
@@ -87,10 +87,10 @@ def lengths(value: Any, field: str, ndim: int | None = None) -> tuple[int, ...]:
     return tuple(integer(member, f"{field}[{i}]") for i, member in enumerate(members))
 
 
-def required(document: dict[str, Any], field: str) -> Any:
-    """The member `field` of a document, which must have it."""
+def required(document: Mapping[str, Any], field: str, where: str = "") -> Any:
+    """The member `field` of a document, or of an object at the place `where` in one, which must have it."""
     if field not in document:
-        raise MetadataError(f"{field} is missing")
+        raise MetadataError(f"{where}.{field} is missing" if where else f"{field} is missing")
     return document[field]
 
 

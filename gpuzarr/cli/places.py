@@ -27,13 +27,13 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
         type=_pair,
         dest="storage_options",
         help="an option for what a URL names, such as skip_signature=true or endpoint=http://host:9000; "
-        "may be given many times",
+        "may be repeated",
     )
 
 
 def add_other_storage_options(parser: argparse.ArgumentParser, flag: str, place: str) -> None:
     """Declare the option by which a second place has storage options of its own."""
-    help_ = f"the same, for {place} alone: then those of --storage-option are not for it"
+    help_ = f"the same, for {place} only; then --storage-option does not apply to {place}"
     parser.add_argument(
         flag, metavar="KEY=VALUE", action="append", default=[], type=_pair, dest="other_options", help=help_
     )

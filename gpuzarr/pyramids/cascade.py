@@ -39,7 +39,7 @@ MIN_PIECE_BYTES = 16 << 20  # of a level that are reduced at once
 class Cascade:
     """Writes boxes to all levels of an image; on one thread at a time.
 
-    `factors[i]`: the shape of the windows of level i. `limit`: bytes that each write may hold; `max_bytes`: those of
+    `factors[i]`: the shape of the windows of level i. `limit`: bytes that all writes may hold; `max_bytes`: those of
     cells that wait. `journals`: those of all levels, in which is noted what is done; or none.
     """
 
@@ -53,7 +53,7 @@ class Cascade:
         journals: Sequence[Journal] = (),
     ) -> None:
         self._levels, self._factors, self._reduce = tuple(levels), tuple(factors), reduce
-        self._limit, self._max_bytes = limit, max_bytes
+        self._limit, self._max_bytes = max(limit // 2, 1) if factors else limit, max_bytes  # two writes run at once
         self.device: Device = levels[0].device
         self._open_shards = [OpenShards() for _ in levels]
         windows = [*factors, (1,) * levels[0].ndim]

@@ -167,7 +167,7 @@ def numbered(blocks: Blocks, bounds: Bounds) -> int:
     """The number of a block. ArgumentError if there is none with these bounds."""
     number = blocks.number(bounds)
     if number is None:
-        raise ArgumentError(f"{as_slices(bounds)} is no block of this writer, whose `blocks` lists them")
+        raise ArgumentError(f"{as_slices(bounds)} is not a block of this writer, whose `blocks` lists them")
     return number
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpuzarr.checks import at, sequence, shown
-from gpuzarr.errors import ArgumentError, MetadataError
+from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError
 from gpuzarr.metadata.attributes import change_attributes
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
@@ -32,8 +32,11 @@ class Labels(Mapping[str, Image]):
 
     def __getitem__(self, name: str) -> Image:
         if self._group is None or name not in self._names:
-            raise KeyError(f"no labels have the name {name!r}, only {shown(self._names)}")
+            raise NotFoundError(f"no labels have the name {name!r}, only {shown(self._names)}")
         return image_of(member(self._group, name))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

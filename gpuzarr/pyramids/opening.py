@@ -32,7 +32,7 @@ def image_of(
     with at(place(group)):
         metadata = parse_image(group.metadata.attributes)
         if metadata is None:
-            raise NotFoundError(f"{group!r} is no OME-Zarr image: {instead(group, 'multiscales')}")
+            raise NotFoundError(f"{group!r} is not an OME-Zarr image: {instead(group, 'multiscales')}")
         chosen = _chosen(metadata, multiscale)
         levels = _levels(group, chosen)
         found, found_background = method_of(metadata, chosen)

@@ -28,13 +28,13 @@ from gpuzarr.pyramids.frames import DEFAULT_VERSION
 from gpuzarr.pyramids.image import Image
 from gpuzarr.pyramids.metadata import namespace
 from gpuzarr.pyramids.metadata.model import VERSIONS, ZARR_FORMATS
+from gpuzarr.pyramids.metadata.rules import FIELD, NAME
 from gpuzarr.pyramids.opening import place
 from gpuzarr.pyramids.sources import write_new
 from gpuzarr.write.target import Writable
 
 MAX_NAMES, MAX_DIGITS = 1000, 18
 WELLS = "a well is a text such as 'A/3', or a row and a column"
-NAME, FIELD = r"[A-Za-z0-9]+", r"(?!\.+$)(?!__)[A-Za-z0-9_.-]+"
 Edit = Callable[[dict[str, Any]], None]
 
 

@@ -96,9 +96,12 @@ class Plate(Mapping[str, Well]):
 
     create_image, write_image = plate_writing.create_image, plate_writing.write_image
 
+    def __contains__(self, well: object) -> bool:
+        return well in self.places
+
     def __getitem__(self, well: str) -> Well:
         if well not in self.places:
-            raise KeyError(
+            raise NotFoundError(
                 f"no well has the path {well!r}, only {shown(list(self.places))}; see also plate.well(row, column)"
             )
         row, column = self.places[well]
@@ -112,10 +115,12 @@ class Plate(Mapping[str, Well]):
 
     def well(self, row: str, column: str | int) -> Well:
         """Open the well in a row and a column, by their names. NotFoundError if the plate has none there."""
-        found = [path for path, at in self.places.items() if self._names(*at) == (row, str(column))]
-        if not found:
+        usual, wanted = f"{row}/{column}", (row, str(column))
+        paths = [usual, *self.places] if usual in self.places else self.places
+        found = next((path for path in paths if self._names(*self.places[path]) == wanted), None)
+        if found is None:
             raise NotFoundError(f"{self!r} has no well in row {shown(row)}, column {shown(column)}")
-        return self[found[0]]
+        return self[found]
 
     def _names(self, row: int, column: int) -> tuple[str, str]:
         return self.rows[row], self.columns[column]

@@ -309,7 +309,7 @@ def test_argmax_of_blended_probabilities(device: Any) -> None:
 
 def test_blocks_of_no_plan_and_missing_ones(device: Any) -> None:
     made = image({}, SHAPE, HALF, (8, 8, 8), device=device)
-    with made.writer(block=(16, 16, 16), halo=2) as w, pytest.raises(ArgumentError, match="no block"):
+    with made.writer(block=(16, 16, 16), halo=2) as w, pytest.raises(ArgumentError, match="not a block"):
         w[:3] = np.zeros((3, *SHAPE[1:]))
     w = made.writer(block=(16, 16, 16), halo=2, blend="linear")
     w[w.blocks[0]] = noise([s.stop - s.start for s in w.blocks[0]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any
 
@@ -318,11 +319,8 @@ class ZarrBackend:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        try:
+        with nullcontext() if error is None else suppress(Exception):
             self.close()
-        except Exception:
-            if error is None:
-                raise
 
 
 def _names(given: Any) -> list[str]:

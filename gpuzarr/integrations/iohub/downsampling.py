@@ -12,11 +12,10 @@ from gpuzarr.nodes.array import Array
 from gpuzarr.pyramids.cascade import cut, reduced_bounds
 from gpuzarr.pyramids.downsample import downsample
 from gpuzarr.pyramids.levels import reduced
+from gpuzarr.pyramids.writing import GPU_PIECE_BYTES, PIECE_BYTES
 from gpuzarr.write.coverage import Bounds
 
 NAMES = {"stride": "nearest"}  # of methods: iohub's names that differ from ours
-PIECE_BYTES = 32 << 20  # of the source that are in memory at once, on a CPU
-GPU_PIECE_BYTES = 256 << 20
 MAX_GROWTH = 4  # of pieces that end where chunks of the source do, so that no chunk is decoded several times
 
 

@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gpuzarr.checks import mapping, sequence, shown
+from gpuzarr.checks import mapping, required, sequence, shown
 from gpuzarr.errors import MetadataError, UnsupportedError
 from gpuzarr.pyramids.metadata import v01, v04, v06
-from gpuzarr.pyramids.metadata.common import needed
 from gpuzarr.pyramids.metadata.model import ImageMetadata, Multiscale
 
 MAX_MULTISCALES = 1000
@@ -34,7 +33,9 @@ def parse_image(attributes: Mapping[str, Any]) -> ImageMetadata | None:
     if not 0 < len(members) <= MAX_MULTISCALES:
         raise MetadataError(f"{field} must have 1 to {MAX_MULTISCALES} members, not {len(members)}")
     found = [mapping(member, f"{field}[{i}]") for i, member in enumerate(members)]
-    version = version_of(needed(parts, "version", "ome"), "ome.version") if prefix else _older_version(found[0], field)
+    version = (
+        version_of(required(parts, "version", "ome"), "ome.version") if prefix else _older_version(found[0], field)
+    )
     multiscales = [_multiscale(each, f"{field}[{i}]", version) for i, each in enumerate(found)]
     omero, label = (parts.get(name) for name in ("omero", "image-label"))
     omero = omero if isinstance(omero, dict) else None  # transitional, and of no meaning for the values

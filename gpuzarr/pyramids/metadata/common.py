@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gpuzarr.checks import mapping, sequence, shown
+from gpuzarr.checks import mapping, required, sequence, shown
 from gpuzarr.errors import MetadataError, UnsupportedError
 from gpuzarr.pyramids.metadata.model import Axis, Dataset, Multiscale
 
@@ -18,13 +18,6 @@ def text(value: Any, field: str) -> str:
     if not isinstance(value, str) or not value:
         raise MetadataError(f"{field} must be text, not {shown(value)}")
     return value
-
-
-def needed(given: Mapping[str, Any], name: str, field: str) -> Any:
-    """A member that an object at the place `field` must have."""
-    if name not in given:
-        raise MetadataError(f"{field}.{name} is missing")
-    return given[name]
 
 
 def parse_axes(value: Any, field: str) -> tuple[Axis, ...]:
@@ -43,7 +36,7 @@ def _axis(value: Any, field: str) -> Axis:
     if isinstance(value, str):
         return Axis(text(value, field), TYPES.get(value))
     given = dict(mapping(value, field))
-    name = text(needed(given, "name", field), f"{field}.name")
+    name = text(required(given, "name", field), f"{field}.name")
     kind, unit = given.get("type"), given.get("unit")
     for key, each in (("type", kind), ("unit", unit)):
         if each is not None and not isinstance(each, str):
@@ -74,7 +67,7 @@ def parse_datasets(value: Any, field: str) -> list[tuple[str, dict[str, Any], st
     places = [f"{field}[{i}]" for i in range(len(members))]
     objects = [mapping(member, where) for member, where in zip(members, places, strict=True)]
     return [
-        (text(needed(each, "path", where), f"{where}.path"), each, where)
+        (text(required(each, "path", where), f"{where}.path"), each, where)
         for each, where in zip(objects, places, strict=True)
     ]
 

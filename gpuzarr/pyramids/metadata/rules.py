@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import required, shown
 from gpuzarr.errors import MetadataError
 from gpuzarr.pyramids.metadata import namespace, version_of
-from gpuzarr.pyramids.metadata.common import needed
 from gpuzarr.pyramids.metadata.rules_images import multiscale_rules, scene_rules, typed
 
+WINDOW = ("start", "min", "end", "max")
 RGBA = 4
 NAME, WELL = r"[A-Za-z0-9]+", r"[A-Za-z0-9]+/[A-Za-z0-9]+"
 FIELD = r"(?!\.+$)(?!__)[A-Za-z0-9_.-]+"
@@ -35,7 +35,7 @@ def violations(attributes: Mapping[str, Any]) -> list[str]:
 
 
 def _violations(parts: dict[str, Any], prefix: str) -> list[str]:
-    version = version_of(needed(parts, "version", "ome"), "ome.version") if prefix else "0.4"
+    version = version_of(required(parts, "version", "ome"), "ome.version") if prefix else "0.4"
     found: list[str] = []
     multiscales = parts.get("multiscales", [])
     if prefix and not isinstance(multiscales, list):
@@ -160,5 +160,4 @@ def _omero(omero: dict[str, Any], where: str) -> Iterator[str]:
                 yield f"{place}.window must have the numbers {', '.join(WINDOW)}, not {shown(window)}"
 
 
-WINDOW = ("start", "min", "end", "max")
 RULES = {"plate": _plate, "well": _well, "image-label": _label, "omero": _omero, "scene": scene_rules}

@@ -27,6 +27,7 @@ KINDS = {  # of 0.6, and what each needs: one of these members, or both
     "displacements": ("path",),
     "coordinates": ("path",),
 }
+TYPES = {str: "text", bool: "true or false"}
 MOST_PROJECTED, MOST_AXES = 3, 5
 Systems = dict[Any, int]
 
@@ -77,9 +78,6 @@ def typed(part: dict[str, Any], where: str, **types: type) -> Iterator[str]:
     for name, wanted in types.items():
         if name in part and not isinstance(part[name], wanted):
             yield f"{where}.{name} must be {TYPES[wanted]}, not {shown(part[name])}"
-
-
-TYPES = {str: "text", bool: "true or false"}
 
 
 def _axes(value: Any, where: str) -> Iterator[str]:

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
-from gpuzarr.checks import integer, mapping, sequence, shown
+from gpuzarr.checks import integer, mapping, required, sequence, shown
 from gpuzarr.errors import MetadataError
-from gpuzarr.pyramids.metadata.common import needed
 from gpuzarr.pyramids.metadata.model import Vector
 
 MAX_STEPS = 1000  # with those within sequences, and the parts of byDimension
+MAX_AXIS = 31
 Placement = tuple[Vector, Vector]
 Map = list[tuple[int, float, float]]
 
@@ -69,7 +69,7 @@ def _transformation(step: Any, where: str, ndim: int, budget: _Budget) -> Map | 
     MetadataError if it is of a kind that is known here, and wrong.
     """
     budget.take()
-    kind = needed(mapping(step, where), "type", where)
+    kind = required(mapping(step, where), "type", where)
     if not isinstance(kind, str):
         raise MetadataError(f"{where}.type must be text, not {shown(kind)}")
     if kind == "identity":
@@ -146,7 +146,7 @@ def _by_dimension(step: dict[str, Any], where: str, ndim: int, budget: _Budget) 
     for i, each in enumerate(sequence(step.get("transformations"), field)):
         part = mapping(each, f"{field}[{i}]")
         sources, targets = (_numbers(part, name, f"{field}[{i}]") for name in ("input", "output"))
-        inner = needed(part, "transformation", f"{field}[{i}]")
+        inner = required(part, "transformation", f"{field}[{i}]")
         if sources is None or targets is None:
             return None
         if any(source >= ndim for source in sources) or outputs.keys() & set(targets):
@@ -173,9 +173,6 @@ def _numbers(part: dict[str, Any], name: str, where: str) -> list[int] | None:
     if not found or len(set(found)) < len(found):
         raise MetadataError(f"{where}.{spelled[0]} must have numbers of axes, each once, not {shown(found)}")
     return found
-
-
-MAX_AXIS = 31
 
 
 def vector(value: Any, field: str, ndim: int) -> Vector:

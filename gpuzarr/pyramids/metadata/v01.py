@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpuzarr.pyramids.metadata.common import multiscale, needed, parse_axes, parse_datasets
+from gpuzarr.checks import required
+from gpuzarr.pyramids.metadata.common import multiscale, parse_axes, parse_datasets
 from gpuzarr.pyramids.metadata.model import Dataset, Multiscale
 
 AXES = ["t", "c", "z", "y", "x"]
@@ -16,5 +17,5 @@ AXES = ["t", "c", "z", "y", "x"]
 def parse(given: dict[str, Any], field: str) -> Multiscale:
     """A member of `multiscales`."""
     axes = parse_axes(given.get("axes", AXES), f"{field}.axes")
-    levels = parse_datasets(needed(given, "datasets", field), f"{field}.datasets")
+    levels = parse_datasets(required(given, "datasets", field), f"{field}.datasets")
     return multiscale(given, field, axes, [Dataset(path) for path, _, _ in levels])

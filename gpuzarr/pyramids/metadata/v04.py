@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpuzarr.checks import sequence
-from gpuzarr.pyramids.metadata.common import about, axes_document, multiscale, needed, parse_axes, parse_datasets, steps
+from gpuzarr.checks import required, sequence
+from gpuzarr.pyramids.metadata.common import about, axes_document, multiscale, parse_axes, parse_datasets, steps
 from gpuzarr.pyramids.metadata.model import Dataset, Multiscale
 from gpuzarr.pyramids.metadata.transforms import placement
 
@@ -18,10 +18,10 @@ STEPS = "coordinateTransformations"
 
 def parse(given: dict[str, Any], field: str) -> Multiscale:
     """A member of `multiscales`. The steps of all levels together come after those of a level."""
-    axes = parse_axes(needed(given, "axes", field), f"{field}.axes")
+    axes = parse_axes(required(given, "axes", field), f"{field}.axes")
     common = sequence(given.get(STEPS) or [], f"{field}.{STEPS}")
     datasets = []
-    for path, each, where in parse_datasets(needed(given, "datasets", field), f"{field}.datasets"):
+    for path, each, where in parse_datasets(required(given, "datasets", field), f"{field}.datasets"):
         own = sequence(each.get(STEPS) or [], f"{where}.{STEPS}")
         found = placement(own + common, f"{where}.{STEPS}", len(axes)) if own or common else None
         scale, translation = found or (None, None)

@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from gpuzarr.checks import mapping, sequence, shown
+from gpuzarr.checks import mapping, required, sequence, shown
 from gpuzarr.errors import MetadataError
 from gpuzarr.pyramids.metadata.common import (
     about,
     axes_document,
     multiscale,
-    needed,
     parse_axes,
     parse_datasets,
     steps,
@@ -29,8 +28,8 @@ STEPS, SYSTEMS = "coordinateTransformations", "coordinateSystems"
 
 def parse(given: dict[str, Any], field: str) -> Multiscale:
     """A member of `multiscales`. Its axes are those of the coordinate system to which the first level leads."""
-    systems = _systems(needed(given, SYSTEMS, field), f"{field}.{SYSTEMS}")
-    levels = parse_datasets(needed(given, "datasets", field), f"{field}.datasets")
+    systems = _systems(required(given, SYSTEMS, field), f"{field}.{SYSTEMS}")
+    levels = parse_datasets(required(given, "datasets", field), f"{field}.datasets")
     own = [sequence(each.get(STEPS) or [], f"{where}.{STEPS}") for _, each, where in levels]
     target = _target(own[0], f"{levels[0][2]}.{STEPS}", systems)
     axes, datasets = systems[target], []
@@ -51,10 +50,10 @@ def _systems(value: Any, field: str) -> dict[str, tuple[Axis, ...]]:
     systems: dict[str, tuple[Axis, ...]] = {}
     for i, member in enumerate(sequence(value, field)):
         where = f"{field}[{i}]"
-        name = text(needed(mapping(member, where), "name", where), f"{where}.name")
+        name = text(required(mapping(member, where), "name", where), f"{where}.name")
         if name in systems:
             raise MetadataError(f"{field} has the name {name!r} twice")
-        systems[name] = parse_axes(needed(member, "axes", where), f"{where}.axes")
+        systems[name] = parse_axes(required(member, "axes", where), f"{where}.axes")
     if not systems:
         raise MetadataError(f"{field} is empty")
     return systems
