@@ -18,7 +18,14 @@ import numpy as np
 from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import Codec, Kind
-from gpuzarr.codecs.contract import AddressDecoder, DecodesByAddress, HasStreams, KnowsDecodeScratch, LeavesShuffle
+from gpuzarr.codecs.contract import (
+    AddressDecoder,
+    DecodesByAddress,
+    HasAlignedBody,
+    HasStreams,
+    KnowsDecodeScratch,
+    LeavesShuffle,
+)
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.algorithm import Algorithm
@@ -28,7 +35,7 @@ from gpuzarr.formats import n5_header
 
 NAME = "n5_default"
 MAX_COPIED_BYTES = 1 << 17  # of a raw chunk; a view of a larger one takes less time than a copy
-_ALIGNMENT = 16  # bytes, of raw chunks that stay where they are on a GPU
+_ALIGNMENT = 16  # bytes, of bodies that stay where they are on a GPU
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,11 @@ class N5Block:
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
         return "the host writes headers of blocks"
 
+    @property
+    def body_offset(self) -> int:
+        inner = self.compressor
+        return len(self.header) + (inner.body_offset if isinstance(inner, HasAlignedBody) else 0)
+
     def streams(self, spec: BytesSpec) -> tuple[Algorithm, int] | None:
         return self.compressor.streams(spec) if isinstance(self.compressor, HasStreams) else None
 
@@ -82,9 +94,10 @@ class N5Block:
 
     def planes(self, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Any:
         chunks, inner = gpu.fallback.with_host(chunks, device), self.compressor
-        is_aligned = len(self.header) % _ALIGNMENT == 0
-        if is_aligned and isinstance(inner, LeavesShuffle) and n5_header.are_whole(chunks, self.header):
-            return inner.planes(chunks.part(len(self.header), 0), spec, device, width, bits)
+        if isinstance(inner, LeavesShuffle) and n5_header.are_whole(chunks, self.header):
+            bodies = chunks.part(len(self.header), 0)
+            if gpu.tables.are_aligned(bodies, _ALIGNMENT, device):
+                return inner.planes(bodies, spec, device, width, bits)
         return self.decode(chunks, spec, device)
 
     def chunk_decoder(self) -> AddressDecoder | None:
@@ -110,7 +123,8 @@ class N5Block:
         chunkwise.check_sizes(NAME, bodies, spec.nbytes or 0)
         if not device.gpu:
             return chunkwise.moved(bodies, into)
-        into = chunkwise.target_batch(bodies, spec.nbytes or 0, device, into)  # kernels need aligned elements
+        if not gpu.tables.are_aligned(bodies, _ALIGNMENT, device):  # kernels need aligned elements
+            into = chunkwise.target_batch(bodies, spec.nbytes or 0, device, into)
         return gpu.tables.moved(bodies, into, device)
 
     def _decode_by_shape(
