@@ -1,4 +1,5 @@
-"""Containers of nvCOMP's streams: zlib (RFC 1950), gzip (RFC 1952), and the size before a block of lz4 (numcodecs).
+"""Containers of nvCOMP's streams: zlib (RFC 1950), gzip (RFC 1952), and the size before a block of lz4 (numcodecs); and
+raw deflate, which nvCOMP wants aligned.
 
 Functions `decode_...` are a `Launch`, `..._ends` a `MakeEnds` of `gpuzarr.gpu.nvcomp_streams`.
 """
@@ -51,6 +52,14 @@ def decode_zlib(
     stored = sources + (sizes - _ZLIB_TRAILER_BYTES).astype(np.uint64)
     values = checksums.adler32(device, places, nbytes)
     checksums.compare(device, values, stored, checksums.BIG, chunk, "zlib: the checksum does not match")
+
+
+def decode_deflate(
+    device: Device, sources: np.ndarray, sizes: np.ndarray, places: np.ndarray, nbytes: np.ndarray, chunk: np.ndarray
+) -> None:
+    """Decode raw streams of deflate. Arguments: see `Device.decompress`."""
+    bodies, _copies = _aligned(device, sources, sizes)
+    device.decompress(DEFLATE, bodies, sizes, places, nbytes, chunk)
 
 
 def _aligned(device: Device, sources: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, Any]:

@@ -37,6 +37,14 @@ def ours(name: str, value: Any, **configuration: Any) -> CodecCase:
     return CodecCase(find(name, configuration), value)
 
 
+def peer(id: str) -> Any:
+    """The codec of imagecodecs; None where that is not installed."""
+    try:
+        return numcodecs.get_codec({"id": id})
+    except (ImportError, numcodecs.errors.UnknownCodecError, ValueError):
+        return None
+
+
 COMPRESSORS = ("lz4", "blosclz", "lz4hc", "zlib", "zstd")  # of blosc
 CHECKSUMS = ("crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3")
 SMALL = {
@@ -46,6 +54,8 @@ SMALL = {
     "lzma raw": shared("lzma", TEXT, {"format": 3, "filters": [{"id": 33, "preset": 1}]}, is_exact=True),
     "lz4": shared("lz4", TEXT),
     "zstd": shared("zstd", TEXT),
+    "snappy": CodecCase(find("imagecodecs_snappy", {}), TEXT, peer=peer("imagecodecs_snappy")),
+    "deflate": CodecCase(find("imagecodecs_deflate", {}), TEXT, is_checked=True, peer=peer("imagecodecs_deflate")),
     "zstd checksum": shared("zstd", TEXT, {"checksum": True}, is_checked=True),
     **{
         f"blosc {name}": shared("blosc", TEXT, {"cname": name, "shuffle": 0})
@@ -80,6 +90,7 @@ LARGE = {
         f"{name}, 20 kB": shared(name, MIXED, is_checked=name in ("zlib", "gzip", "crc32c"))
         for name in ("zstd", "lz4", "zlib", "gzip", "crc32c")
     },
+    "snappy, 20 kB": CodecCase(find("imagecodecs_snappy", {}), MIXED, peer=peer("imagecodecs_snappy")),
     **{
         f"blosc {name}, 20 kB": shared("blosc", MIXED, {"cname": name, "shuffle": 1})
         for name in ("lz4", "zstd", "zlib")
