@@ -207,6 +207,11 @@ class Chain:
         """Decode an encoded batch that is on the device already."""
         return decode_steps(encoded_batch, self.steps, device, None)
 
+    def run_encoding(self, batch: Any, device: Device) -> Any:
+        """Encode a batch that is on the device already, by all steps, there: an EncodedBatch, or an Unmeasured; None
+        where it refused a chunk."""
+        return _encode(batch, self.steps, device)
+
     @cached_property
     def host_steps_to_encode(self) -> tuple[int, str | None]:
         """The first step from which on the host encodes, and why; (number of steps, None) if none."""

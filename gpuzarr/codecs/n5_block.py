@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr import gpu
-from gpuzarr.batch import BytesSpec, EncodedBatch
+from gpuzarr.batch import ALIGNMENT, BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Codec, Kind
 from gpuzarr.codecs.contract import (
     AddressDecoder,
@@ -24,8 +24,10 @@ from gpuzarr.codecs.contract import (
     HasAlignedBody,
     HasStreams,
     KnowsDecodeScratch,
+    KnowsEncodeScratch,
     LeavesShuffle,
 )
+from gpuzarr.codecs.step import Step
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.algorithm import Algorithm
@@ -65,7 +67,9 @@ class N5Block:
         return None if self.compressor is None else self.compressor.why_host(spec)
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
-        return "the host writes headers of blocks"
+        if not spec.nbytes:
+            return "there is nothing to write"
+        return None if self.compressor is None else Step(self.compressor, spec).why_host_to_encode
 
     @property
     def body_offset(self) -> int:
@@ -111,9 +115,19 @@ class N5Block:
     def decode_function(self) -> Function | None:
         return None  # of a library that knows blocks
 
-    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         made: Any = chunks if self.compressor is None else self.compressor.encode(chunks, spec, device)
+        if device.gpu:
+            return gpu.append.with_header(self.header, made, device)
         return chunkwise.pack([self.header + made[i].tobytes() for i in range(len(made))], device)
+
+    def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
+        """Those of the compressor, and a copy of what it makes."""
+        inner, taken, made = self.compressor, before, before
+        if isinstance(inner, KnowsEncodeScratch):
+            taken, made = inner.encode_scratch_bytes(nbytes, before, device)
+        whole = made + len(self.header) + ALIGNMENT
+        return taken + whole, whole
 
     def _decode(self, bodies: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None) -> EncodedBatch:
         """Decode what is behind the headers."""
