@@ -81,6 +81,14 @@ SMALL = {
         "sharding_indexed", NUMBERS, chunk_shape=[2, 3], codecs=[LITTLE], index_codecs=[LITTLE, "crc32c"]
     ),
     "optional": ours("optional", MASKED, mask_codecs=["packbits"], data_codecs=[LITTLE]),
+    **{
+        f"hdf5_bitshuffle {cname}": CodecCase(
+            find("gpuzarr.hdf5_bitshuffle", {"elementsize": 2, "block_elements": 16, "cname": cname}),
+            TEXT,
+            takes_any_bytes=cname == "none",
+        )
+        for cname in ("none", "lz4", "zstd")
+    },
     "n5_lz4": CodecCase(find("gpuzarr.n5_lz4", {"block_bytes": 64}), TEXT, is_checked=True),
     "n5_default raw": ours("n5_default", NUMBERS, codecs=[TURNED, BIG]),
     "n5_default": ours("n5_default", NUMBERS, codecs=[TURNED, BIG, {"name": "gzip", "configuration": {"level": 1}}]),
