@@ -79,7 +79,7 @@ def _point_parts(points: Points, axes: tuple[Axis, ...]) -> Iterator[ChunkPoints
 
 
 def of_one_shape(everything: Chunks, axes: tuple[Axis, ...]) -> Iterator[Chunks]:
-    """The same for each shape that chunks among them decode to: `everything` has `coords`, and none of its chunks twice."""
+    """The same for each shape that some of the chunks decode to. `everything` has `coords`, and no chunk twice."""
     sizes = [decoded_of(axis, at) for axis, at in zip(axes, everything.coords.T, strict=True)]
     shapes = np.stack(sizes, axis=1) if axes else np.zeros((1, 0), np.int64)
     if (shapes == shapes[0]).all():

@@ -7,7 +7,7 @@ those of a longer array, and then the axes say what is used of them.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def edges(sizes: tuple[int, ...]) -> tuple[int, ...]:
 def used(stored: np.ndarray) -> np.ndarray:
     """The elements that the array uses of what is stored."""
     places = [
-        np.concatenate([np.arange(begin, begin + n) for (begin, _), n in zip(pairwise(edges(sizes)), some, strict=True)])
+        np.concatenate([np.arange(begin, begin + n) for begin, n in zip(edges(sizes), some, strict=False)])
         for sizes, some in zip(DECODED, USED, strict=True)
     ]
     return stored[np.ix_(*(place[:length] for place, length in zip(places, LENGTHS, strict=True)))]
