@@ -91,7 +91,8 @@ __device__ __forceinline__ void copy_match(u8* to, u32 distance, u32 length, u32
         }
     }
     u32 rest = (length - single) % PIECE;
-    if (lane < rest) to[length - rest + lane] = to[length - rest + lane - back];
+    u8* last = to + (length - rest) + lane;
+    if (lane < rest) *last = *(last - back);
 }
 
 // Add the bytes of a length from `at` on to it, and set `at` behind them. False where that is more than `most`.
