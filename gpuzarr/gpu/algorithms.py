@@ -20,7 +20,7 @@ ZSTD = Algorithm(
 )
 ALGORITHMS = {algorithm.name: algorithm for algorithm in (LZ4, SNAPPY, DEFLATE, GZIP, ZSTD)}
 
-# By kernels/blosclz.cu. Assumed, until `make calibrate` measures it: a warp takes about 150 cycles of 1.7 GHz for a token,
-# which makes 8 bytes of most data, and all warps of an H200 (132 processors, which start 4 instructions a cycle) start
-# about 60 instructions for it. A core: c-blosc through numcodecs on one of an AMD EPYC.
+# By kernels/blosclz.cu. A guess: a token of most shuffled data makes 16 bytes (14 to 80 were counted). A warp takes
+# about 150 cycles of 1.7 GHz for it, and starts about 60 instructions, of which an H200 starts 528 a cycle: 180 MB/s
+# and 240 GB/s, and half of that to be careful. A core: c-blosc by numcodecs on one of an AMD EPYC, measured.
 BLOSCLZ = Algorithm("blosclz", None, 2**31 - 1, Rate(90e6, 120e9, 1.2e9))

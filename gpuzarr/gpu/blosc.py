@@ -1,8 +1,8 @@
-"""Decode Blosc chunks on the GPU: one call for all streams of each inner codec of a batch, then one unshuffle. The calls
-are of nvCOMP, but for blosclz, which a kernel of ours decodes.
+"""Decode Blosc chunks on the GPU: one call for all streams of each inner codec of a batch, then one unshuffle.
 
-Raw streams are not copied before the unshuffle, which reads them in place. Chunks that were not shuffled are decoded
-directly to their target. `planes` leaves the unshuffle to the kernel that places chunks.
+The calls are of nvCOMP, but for blosclz, which a kernel of ours decodes. Raw streams are not copied before the
+unshuffle, which reads them in place. Chunks that were not shuffled are decoded directly to their target. `planes`
+leaves the unshuffle to the kernel that places chunks.
 """
 
 from __future__ import annotations

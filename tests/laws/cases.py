@@ -82,7 +82,7 @@ LARGE = {
     },
     **{
         f"blosc {name}, 20 kB": shared("blosc", MIXED, {"cname": name, "shuffle": 1})
-        for name in ("lz4", "zstd", "zlib")
+        for name in ("lz4", "zstd", "zlib", "blosclz")
     },
 }
 CASES = SMALL | LARGE
