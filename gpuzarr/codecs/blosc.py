@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -83,14 +83,13 @@ class Blosc:
     def streams(self, spec: BytesSpec) -> tuple[Algorithm, int] | None:
         if not spec.nbytes:
             return None
-        name = "lz4" if self.cname == "lz4hc" else self.cname
-        return gpu.blosc.algorithm(self.cname), max(1, replace(self, cname=name).frame(spec.nbytes).streams)
+        return gpu.blosc.algorithm(self.cname), max(1, self.frame(spec.nbytes).streams)
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
         return gpu.blosc.decode_scratch_bytes(self.cname, nbytes, stored)
 
     def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
-        return gpu.blosc_encode.scratch_bytes(self.frame(nbytes), device)
+        return gpu.blosc_encode.scratch_bytes(self.frame(nbytes), self.clevel, device)
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
@@ -121,7 +120,7 @@ class Blosc:
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
-            return gpu.blosc_encode.encode(self.frame(spec.nbytes or 0), chunks, device)
+            return gpu.blosc_encode.encode(self.frame(spec.nbytes or 0), self.clevel, chunks, device)
         if (chunks.sizes < _MAX_CHUNK_BYTES).all() and (encoder := self.chunk_encoder()) is not None:
             return chunkwise.encoded_by_address("blosc", chunks, device, encoder)
         from numcodecs.blosc import compress
