@@ -95,7 +95,7 @@ __device__ __forceinline__ u32 encode(const u8* from, u32 nbytes, u8* to, u16* t
             literal = next = begin + length, misses = 0;
         }
         u32 passed = next - at < WARP ? (1u << (next - at)) - 1 : ALL;
-        __syncwarp(ALL);
+        // All lanes have read the table: what they read is in their votes.
         if (p < last && passed >> lane & 1 && (same & passed) >> lane == 1) table[hash] = (u16)p;
         __syncwarp(ALL);
         if (!lanes) {
