@@ -1,7 +1,10 @@
 """The kernel that decodes blosclz, against c-blosc: streams of every kind of token, and damaged ones."""
 
+import numcodecs
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.blosc import Blosc
@@ -12,7 +15,7 @@ from tests.chunks import CPU, KINDS, encode_bytes, plain
 from tests.chunks import decode as decode_chunks
 from tests.conftest import examples
 from tests.gpu.crowded import addresses, crowded, expect, unwritten
-from tests.hardware import complete
+from tests.hardware import complete, emulated
 
 HOSTILE = 2400  # streams
 AT_ONCE = 60
@@ -100,6 +103,32 @@ def test_damaged_streams_are_refused_where_c_blosc_refuses_them(gpu):
         assert (gpu.download(target.data)[outside] == 0xEE).all()
         place = target.starts[i % 3 + 1]
         assert gpu.download(target.data)[place : place + 4].tobytes() == b"good"
+
+
+FIELDS = {
+    "text": lambda rng, n: b" ".join(b"%d times" % i for i in rng.integers(0, 50, n // 8 + 1)),
+    "noise": lambda rng, n: rng.bytes(n),
+    "runs": lambda rng, n: np.repeat(rng.integers(0, 256, n // 90 + 1).astype("u1"), 90).tobytes(),
+    "floats": lambda rng, n: np.sin(np.arange(n // 4 + 1) / rng.integers(1, 900)).astype("f4").tobytes(),
+    "counters": lambda rng, n: np.arange(n // 8 + 1, dtype="i8").tobytes(),
+}
+
+
+@given(
+    nbytes=st.one_of(st.integers(0, 300), st.integers(0, 20_000), st.sampled_from([32_768, 65_537, 150_001])),
+    width=st.integers(1, 20), kinds=st.lists(st.sampled_from([*FIELDS]), min_size=1, max_size=4),
+    shuffle=st.sampled_from([0, 1, 2]), level=st.integers(0, 9), blocksize=st.sampled_from([0, 0, 130, 1000, 4096]),
+    seed=st.integers(0, 999),
+)  # fmt: skip
+@settings(max_examples=examples(150))
+def test_chunks_of_any_shape(nbytes, width, kinds, shuffle, level, blocksize, seed):
+    """What numcodecs makes of them is decoded to them, by every device."""
+    rng, nbytes = np.random.default_rng(seed), nbytes // width * width
+    data = [FIELDS[kind](rng, nbytes)[:nbytes] for kind in kinds]
+    sources = [np.frombuffer(each, f"V{width}") for each in data]
+    chunks = [bytes(numcodecs.blosc.compress(each, b"blosclz", level, shuffle, blocksize)) for each in sources]
+    for device in (CPU, emulated()):
+        assert decode_chunks(device, Blosc(), chunks, nbytes) == data
 
 
 @pytest.mark.damaging
