@@ -21,7 +21,7 @@ _MAX_SPLITS = 16
 
 @dataclass(frozen=True)
 class FrameShape:
-    """The frame of a chunk of `nbytes` > 0 bytes. `copied`: it is not compressed."""
+    """The frame of a chunk of `nbytes` bytes. `copied`: it is not compressed."""
 
     codec: int  # BLOSCLZ, LZ4 (also for lz4hc), SNAPPY, ZLIB or ZSTD
     shuffle: int  # NO_SHUFFLE, BYTE_SHUFFLE or BIT_SHUFFLE
@@ -64,7 +64,7 @@ class FrameShape:
 
 
 def frame_shape(cname: str, clevel: int, shuffle: int, typesize: int, nbytes: int, blocksize: int) -> FrameShape:
-    """The frame that c-blosc makes of a chunk of `nbytes` > 0 bytes. `blocksize`: bytes asked for, 0 for automatic."""
+    """The frame that c-blosc makes of a chunk of `nbytes` bytes. `blocksize`: bytes asked for, 0 for automatic."""
     typesize = typesize if typesize <= 255 else 1
     codec = CODECS.index("lz4" if cname == "lz4hc" else cname)
     size = max(blocksize, _SMALLEST) if blocksize else _usual(cname, clevel) if nbytes >= _L1 else nbytes

@@ -21,16 +21,11 @@ from gpuzarr.gpu.compact import aligned, places
 from gpuzarr.gpu.shuffle import Blocks, bitshuffle, shuffle
 from gpuzarr.gpu.tables import THREADS, addresses, copy, grid, table
 
-_WHY_HOST = {
-    "lz4hc": "nvCOMP has one level of lz4, which compresses less than lz4hc",
-    "snappy": "c-blosc as numcodecs builds it has no snappy, and could not read it",
-}
-
 
 def why_host(cname: str, clevel: int, spec: BytesSpec) -> str | None:
     """None where a GPU encodes chunks of this spec (if not `too_large`); else the reason why not."""
-    if cname in _WHY_HOST:
-        return _WHY_HOST[cname]
+    if cname == "lz4hc":
+        return "nvCOMP has one level of lz4, which compresses less than lz4hc"
     if cname == "zstd" and clevel > 5:
         return f"nvCOMP's zstd has one level, which is less than clevel {clevel} asks for"
     if spec.nbytes is None:

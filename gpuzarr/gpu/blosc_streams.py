@@ -9,14 +9,14 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device
-from gpuzarr.formats.blosc_frame import BLOSCLZ, LZ4, ZLIB, ZSTD
+from gpuzarr.formats.blosc_frame import BLOSCLZ, LZ4, SNAPPY, ZLIB, ZSTD
 from gpuzarr.gpu import algorithms, blosclz
 from gpuzarr.gpu.compact import aligned, in_slots, places
 from gpuzarr.gpu.compress import effort
 from gpuzarr.gpu.containers import zlib_ends
 from gpuzarr.gpu.tables import table
 
-_OF_NVCOMP = {LZ4: algorithms.LZ4, ZSTD: algorithms.ZSTD, ZLIB: algorithms.DEFLATE}
+_OF_NVCOMP = {LZ4: algorithms.LZ4, SNAPPY: algorithms.SNAPPY, ZSTD: algorithms.ZSTD, ZLIB: algorithms.DEFLATE}
 _HEADER, _CHECKSUM = 2, 4  # bytes around the deflate stream of zlib
 _DEFLATE = 8  # bytes of a slot before a deflate stream: a multiple of 8, with room for the header
 

@@ -164,6 +164,20 @@ def test_blosc(gpu, cname, shuffle, width):
             assert len(mine) < nbytes + 16 or mine[2] & 2
 
 
+@pytest.mark.parametrize("shuffle", [0, 1, 2])
+def test_blosc_of_snappy(gpu, shuffle):
+    """Which numcodecs does not read; the host does, and makes frames of the same shape."""
+    for nbytes, width in ((1, 1), (2040, 4), (90_000, 8)):
+        codec = find("blosc", {"cname": "snappy", "clevel": 5, "shuffle": shuffle, "typesize": width}, 3)
+        chunks = [plain(nbytes, kind) for kind in KINDS] + [bytes(nbytes)]
+        made = encoded(gpu, codec, chunks, "crowded")
+        assert whole(codec.decode(batch_on(CPU, made), BytesSpec(nbytes), CPU)) == chunks
+        ours = whole(codec.encode(batch_on(CPU, chunks), BytesSpec(nbytes), CPU))
+        for mine, host in zip(made, ours, strict=True):
+            assert mine[:2] + bytes([mine[2] & ~2]) + mine[3:12] == host[:2] + bytes([host[2] & ~2]) + host[3:12]
+            assert len(mine) <= nbytes + 16
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     cname=st.sampled_from(["lz4", "zstd", "zlib", "blosclz"]), shuffle=st.integers(-1, 2), clevel=st.integers(0, 9),
