@@ -28,7 +28,7 @@ struct Input {
     u32* window;
     u32 start, end, base, next, lane;
 
-    __device__ __forceinline__ u32 load(u32 at) const { return at + 4 > start && at < end ? words[at / 4] : 0; }
+    __device__ __forceinline__ u32 load(u32 at) const { return at + 4 > start && at < end ? __ldg(words + at / 4) : 0; }
 
     __device__ __forceinline__ void open(u64 address, u32 size, u32* shared)
     {
@@ -43,6 +43,7 @@ struct Input {
     // Have at least the HALF bytes from `at` on in the window.
     __device__ __forceinline__ void move_to(u32 at)
     {
+#pragma unroll 1
         while (at - base >= HALF) {
             __syncwarp(ALL);
             window[(base / 4 + lane) % (2 * WARP)] = next;
