@@ -62,18 +62,27 @@ struct Input {
     }
 };
 
+// n % distance, for n up to WARP: without the division, for which the compiler calls a function.
+__device__ __forceinline__ u32 remainder_of(u32 n, u32 distance)
+{
+#pragma unroll
+    for (int i = 5; i >= 0; --i)
+        if (n >= distance << i) n -= distance << i;
+    return n;
+}
+
 // Copy a match of more than WARP bytes. The bytes from `to - distance` on repeat, so only they are read; or, in rounds,
 // what was written a multiple of the distance before.
 __device__ __forceinline__ void copy_match(u8* to, u32 distance, u32 length, u32 lane)
 {
     u32 single = length, back = 0;  // bytes that are moved one by one; how far back the others come from
     if (length >= LONG) {
-        back = distance >= ROUND ? distance : (ROUND + distance - 1) / distance * distance;
+        for (back = distance; back < ROUND;) back *= 2;
         single = back - distance + (u32)(-(u64)(to + (back - distance)) & (PIECE - 1));
     }
     const u8* from = to - distance;
-    u32 step = WARP % distance;
-    for (u32 i = lane, at = lane % distance; i < single; i += WARP) {
+    u32 step = remainder_of(WARP, distance);
+    for (u32 i = lane, at = remainder_of(lane, distance); i < single; i += WARP) {
         to[i] = from[at];
         at += step;
         if (at >= distance) at -= distance;
@@ -149,7 +158,7 @@ __device__ __forceinline__ bool decode(Input& in, u8* target, u32 nbytes)
             copy_match(target + done, distance, length, lane);
             held = 0;
         } else {
-            if (lane < length) value = target[done - distance + (distance < length ? lane % distance : lane)];
+            if (lane < length) value = target[done - distance + (distance < length ? remainder_of(lane, distance) : lane)];
             held = length;
         }
         done += length;
