@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
@@ -13,11 +15,17 @@ from gpuzarr.cpu.checksums import crc32c
 from gpuzarr.devices.contract import Device
 
 
+def _on_host(chunks: EncodedBatch) -> np.ndarray:
+    from google_crc32c import value
+
+    return crc32c(chunks, value)
+
+
 def _on_gpu(device: Device, ranges: Any, longest: int) -> Any:
     return gpu.checksums.crc32_of(device, ranges, longest, gpu.checksums.CRC32C)
 
 
-_CRC32C = Checksum("crc32c", crc32c, _on_gpu)
+_CRC32C = Checksum("crc32c", _on_host, _on_gpu)
 
 
 @dataclass(frozen=True)

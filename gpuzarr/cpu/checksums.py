@@ -30,12 +30,10 @@ def adler32(chunks: EncodedBatch) -> np.ndarray:
     return _each(chunks, zlib.adler32)
 
 
-def crc32c(chunks: EncodedBatch) -> np.ndarray:
-    """The CRC-32C of each chunk, uint32 (n,)."""
-    from google_crc32c import value
-
+def crc32c(chunks: EncodedBatch, library: Callable[[np.ndarray], int]) -> np.ndarray:
+    """The CRC-32C of each chunk, uint32 (n,); by google-crc32c's function of C, or by `library`, its one of Python."""
     place = _crc32c_function()
-    return _by_function(chunks, place) if place else _each(chunks, value)
+    return _by_function(chunks, place) if place else _each(chunks, library)
 
 
 def fletcher32(chunks: EncodedBatch) -> np.ndarray:
