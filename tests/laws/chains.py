@@ -112,7 +112,7 @@ class Example:
             return reduce(lambda made, each: each.decode(made), reversed(self.filters), chunk)
 
     def expected(self) -> Chunk | None:
-        """What is read; None where a conversion is not defined."""
+        """What is read; None where a conversion is not defined, or numcodecs refuses the numbers."""
         fill = self.document["fill_value"]
         fill = complex(*fill) if isinstance(fill, list) else fill
         grid = [-(-n // c) for n, c in zip(self.values.shape, self.chunks, strict=True)]
@@ -123,7 +123,7 @@ class Example:
                 box = tuple(slice(i * c, i * c + c) for i, c in zip(place, self.chunks, strict=True))
                 is_absent = self.absent and not any(place)
                 padded[box] = fill if is_absent else self.decoded(self.stored(padded[box]))
-        except FloatingPointError:
+        except (FloatingPointError, OverflowError):
             return None
         return padded[tuple(map(slice, self.values.shape))]
 

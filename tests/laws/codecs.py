@@ -24,6 +24,7 @@ class CodecCase:
     `is_checked`: every flipped bit is seen. `peer`: an independent implementation, with `encode` and `decode` as
     numcodecs has them. `is_exact`: both encode to the same bytes. `tolerance`: of values, where the codec loses some.
     `is_open_ended`: a word behind a chunk cannot always be told from its own. `takes_any_bytes`: of the right number.
+    `may_gap`: see laws.agreement.devices_agree.
     """
 
     codec: Any
@@ -34,6 +35,7 @@ class CodecCase:
     tolerance: float = 0
     is_open_ended: bool = False
     takes_any_bytes: bool = False
+    may_gap: bool = False
 
     @property
     def spec(self) -> Any:
