@@ -120,7 +120,7 @@ class Emulated:
         return handle[start : start + nbytes].view(DeviceArray)
 
     def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
-        return allocated(sizes, self.empty)
+        return sanitizer.apart(allocated(sizes, self.empty))
 
     def pinned_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         return self._memory.pinned_buffer(sizes)
@@ -129,7 +129,7 @@ class Emulated:
         return self._memory.decoded_buffer(sizes)
 
     def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
-        return allocated(sizes, self._device_buffer)
+        return sanitizer.apart(allocated(sizes, self._device_buffer))
 
     def _device_buffer(self, nbytes: int) -> DeviceArray:
         data = self._allocate(nbytes)

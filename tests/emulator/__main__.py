@@ -4,6 +4,6 @@ import sys
 
 from tests.emulator import sanitizer
 
-done = sanitizer.run(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", *sys.argv[1:]])
+done = sanitizer.tests(sys.argv[1:])
 print(done.stdout)
 sys.exit(done.returncode)

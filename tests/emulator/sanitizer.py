@@ -18,8 +18,11 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from gpuzarr.batch import EncodedBatch
 
 VARIABLE = "GPUZARR_SANITIZE"  # set in the process that has the sanitizer
 ON = VARIABLE in os.environ
@@ -61,6 +64,11 @@ def run(arguments: Sequence[str], **more: str) -> subprocess.CompletedProcess[st
     )
 
 
+def tests(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run pytest with the sanitizer."""
+    return run(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", *arguments])
+
+
 @cache
 def _functions() -> ctypes.CDLL:
     return ctypes.CDLL(None)
@@ -73,7 +81,20 @@ def close(memory: np.ndarray, first: int, end: int) -> None:
         _functions().__asan_poison_memory_region(ctypes.c_void_p(begin), ctypes.c_size_t(end - first))
 
 
+def word_ends(ends: Any) -> Any:
+    """The ends of the words that hold the last bytes."""
+    return -(-ends // WORD_BYTES) * WORD_BYTES
+
+
 def close_around(memory: np.ndarray, first: int, end: int) -> None:
     """Close memory but for its bytes from `first` to before `end`, and the rest of the word that holds the last."""
     close(memory, 0, first)
-    close(memory, -(-end // WORD_BYTES) * WORD_BYTES, len(memory))
+    close(memory, word_ends(end), len(memory))
+
+
+def apart(batch: EncodedBatch) -> EncodedBatch:
+    """Close what lies between the chunks of a batch."""
+    ends = [*batch.starts[1:].tolist(), len(batch.data)]
+    for begin, end in zip(word_ends(batch.starts + batch.sizes).tolist(), ends, strict=True) if ON else ():
+        close(batch.data, begin, end)
+    return batch
