@@ -95,6 +95,7 @@ def close_around(memory: np.ndarray, first: int, end: int) -> None:
 def apart(batch: EncodedBatch) -> EncodedBatch:
     """Close what lies between the chunks of a batch."""
     ends = [*batch.starts[1:].tolist(), len(batch.data)]
-    for begin, end in zip(word_ends(batch.starts + batch.sizes).tolist(), ends, strict=True) if ON else ():
-        close(batch.data, begin, end)
+    if ON and len(batch):
+        for begin, end in zip(word_ends(batch.starts + batch.sizes).tolist(), ends, strict=True):
+            close(batch.data, begin, end)
     return batch
