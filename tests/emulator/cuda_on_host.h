@@ -237,6 +237,17 @@ inline unsigned ballot(unsigned mask, bool yes)
     return out;
 }
 
+inline unsigned match_any(unsigned mask, unsigned value)
+{
+    unsigned out = 0;
+    self->shown = value;
+    wait(at_warp_barrier, mask, 0);
+    for (unsigned i = 0; i < 32 && warp_of(*self) + i < threads.size(); ++i)
+        if (mask >> i & 1 && threads[warp_of(*self) + i].shown == value) out |= 1u << i;
+    wait(at_warp_barrier, mask, 0);
+    return out;
+}
+
 }  // namespace host
 
 #define threadIdx (host::self->index)
@@ -249,6 +260,7 @@ template <class T> T __shfl_xor_sync(unsigned m, T v, unsigned x) { return host:
 inline unsigned __ballot_sync(unsigned m, int p) { return host::ballot(m, p); }
 inline int __any_sync(unsigned m, int p) { return host::ballot(m, p) != 0; }
 inline int __all_sync(unsigned m, int p) { return host::ballot(m, !p) == 0; }
+inline unsigned __match_any_sync(unsigned m, unsigned v) { return host::match_any(m, v); }
 inline int __popc(unsigned v) { return __builtin_popcount(v); }
 inline int __clz(int v) { return v ? __builtin_clz(v) : 32; }
 inline unsigned __brev(unsigned v)

@@ -52,6 +52,7 @@ SMALL = {
         f"blosc {name}": shared("blosc", TEXT, {"cname": name, "shuffle": 0})
         for name in numcodecs.blosc.list_compressors()
     },
+    "blosc snappy": CodecCase(find("blosc", {"cname": "snappy", "shuffle": 0}, 2), TEXT),
     "blosc copied": shared("blosc", TEXT, {"clevel": 0}),
     "base64": shared("base64", TEXT, is_exact=True),
     "shuffle": shared("shuffle", TEXT[:132], {"elementsize": 4}, is_exact=True, takes_any_bytes=True),
@@ -85,7 +86,7 @@ LARGE = {
     },
     **{
         f"blosc {name}, 20 kB": shared("blosc", MIXED, {"cname": name, "shuffle": 1})
-        for name in ("lz4", "zstd", "zlib")
+        for name in ("lz4", "zstd", "zlib", "blosclz")
     },
 }
 CASES = SMALL | LARGE
