@@ -213,7 +213,7 @@ def addresses_may_be_odd(case: CodecCase, device: Any) -> None:
 
 
 def chunks_may_be_of_unequal_sizes(case: CodecCase, device: Any) -> None:
-    """Of no bytes, one, an odd number, many, where the codec takes such sizes; and each by itself, with its size known."""
+    """Of no bytes, one, an odd number, many, where the codec takes these; and each by itself, with its size known."""
     rng, sizes = np.random.default_rng(4), []
     for nbytes in (8, 0, 1, 131, 4096, 24, 20_011, 20_016):
         with suppress(MetadataError):
