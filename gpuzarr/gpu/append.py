@@ -1,29 +1,35 @@
-"""Put bytes before or behind chunks on the GPU: their CRC-32C checksum, or the same header for all."""
+"""Put bytes before or behind chunks on the GPU: their checksums, or the same header for all."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import PACKED, EncodedBatch, Unmeasured, packed
 from gpuzarr.devices.contract import Device
-from gpuzarr.gpu.checksums import CRC32C, crc32, crc32_of
 from gpuzarr.gpu.compact import Ends, compacted, ranges_of
-from gpuzarr.gpu.tables import addresses, copy
+from gpuzarr.gpu.tables import addresses, copy, table
 
 _SIZE = 4
 
 
-def append_crc32c(chunks: EncodedBatch | Unmeasured, at_end: bool, device: Device) -> EncodedBatch | Unmeasured:
-    """Copy chunks, each with its checksum (4 bytes, little-endian) before or behind it."""
+def append(
+    chunks: EncodedBatch | Unmeasured, at_end: bool, device: Device, checksum: Callable[[Device, Any, int], Any]
+) -> EncodedBatch | Unmeasured:
+    """Copy chunks, each with its checksum (4 bytes, little-endian) before or behind it.
+
+    `checksum(device, ranges, longest)`: those of ranges in a table on the device, as in `gpuzarr.gpu.checksums`.
+    """
     if isinstance(chunks, Unmeasured):
         ranges = ranges_of(device, chunks)
-        ends = _ends(crc32_of(device, ranges, chunks.most, CRC32C), at_end)
+        ends = _ends(checksum(device, ranges, chunks.most), at_end)
         return compacted(device, ranges[: len(chunks.sizes)], chunks.sizes, chunks.most, ends)
     if not len(chunks):
         return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
-    return _copied(chunks, _ends(crc32(device, addresses(chunks, device), chunks.sizes, CRC32C), at_end), device)
+    ranges = table(device, addresses(chunks, device), chunks.sizes)
+    return _copied(chunks, _ends(checksum(device, ranges, int(chunks.sizes.max())), at_end), device)
 
 
 def with_header(header: bytes, chunks: EncodedBatch | Unmeasured, device: Device) -> EncodedBatch | Unmeasured:
