@@ -31,7 +31,15 @@ from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 from gpuzarr.formats.image_header import declared_size
 
 IMAGES = "imagecodecs_"  # the ids of imagecodecs begin so
-_EXACT = ("imagecodecs_pglz",)  # decode only to memory of exactly the right size
+# of imagecodecs: they make no more than a few times the bytes that they get, and of some take no memory to decode to
+_BOUNDED = frozenset(
+    f"{IMAGES}{name}"
+    for name in (
+        *("bfloat16", "float24", "packints", "bitorder", "bitshuffle", "byteshuffle", "delta", "floatpred", "quantize"),
+        *("xor", "checksum"),
+    )
+)
+_PGLZ = f"{IMAGES}pglz"  # decodes only to memory of exactly the right size, which its header has, 4 bytes
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ class OfNumcodecs:
 
     def _to_array(self, codec: Any, chunk: np.ndarray, spec: ChunkSpec) -> np.ndarray:
         data = chunk.tobytes()
-        if not self.id.startswith(IMAGES):
+        if not self.id.startswith(IMAGES) or self.id in _BOUNDED:
             return self._as_array(_flat(codec.decode(data)), spec)
         if self.is_image:
             self._check_header(data, prod(spec.shape))
@@ -135,12 +143,14 @@ class OfNumcodecs:
     def _to_bytes(self, codec: Any, data: bytes, spec: BytesSpec) -> np.ndarray:
         """Decode to bytes: as many as `spec` has, or at most as many as it allows."""
         most = spec.most(len(data))
-        if self.is_image:
+        if self.id == _PGLZ and codec.header:
+            check_declared(int.from_bytes(data[:4], "little"), len(data), spec)
+            made = _raw(codec.decode(data))
+        elif self.is_image:
             self._check_header(data, most)
             made = _raw(codec.decode(data))
-        elif self.id.startswith(IMAGES):
-            memory = np.empty(most if self.id in _EXACT else most + 1, np.uint8)
-            made = _raw(codec.decode(data, memory))
+        elif self.id.startswith(IMAGES) and self.id not in _BOUNDED:
+            made = _raw(codec.decode(data, np.empty(most + (self.id != _PGLZ), np.uint8)))
         else:
             made = _raw(codec.decode(data))
         if spec.nbytes is not None and len(made) != spec.nbytes:
@@ -171,7 +181,7 @@ class OfNumcodecs:
         configuration = json.loads(self.configuration)
         try:
             if self.id.startswith(IMAGES):
-                return _of_imagecodecs(self.id, configuration, spec)
+                return _of_imagecodecs(self.id, configuration, spec, self.is_image)
             import numcodecs
 
             return numcodecs.get_codec({**configuration, "id": self.id})
@@ -183,8 +193,8 @@ class OfNumcodecs:
             raise MetadataError(f"codec {self.id!r} does not take {shown(configuration)}: {error}") from error
 
 
-def _of_imagecodecs(codec_id: str, configuration: dict[str, Any], spec: Any) -> Any:
-    """A codec of imagecodecs; shape and dtype that it demands are those of the chunk, if metadata has none."""
+def _of_imagecodecs(codec_id: str, configuration: dict[str, Any], spec: Any, is_image: bool) -> Any:
+    """A codec of imagecodecs; shape and dtype that it takes are those of the chunk, if metadata has none."""
     try:
         import imagecodecs.numcodecs as library
     except ImportError as error:
@@ -195,7 +205,7 @@ def _of_imagecodecs(codec_id: str, configuration: dict[str, Any], spec: Any) -> 
     if isinstance(spec, ChunkSpec):
         ours = {"shape": spec.shape, "dtype": spec.dtype.str, "itemsize": spec.dtype.itemsize}
         for name, parameter in signature(cls).parameters.items():
-            if name in ours and (parameter.default is Parameter.empty or name == "itemsize"):
+            if name in ours and (is_image or parameter.default is Parameter.empty or name == "itemsize"):
                 configuration.setdefault(name, ours[name])
     try:
         return cls.from_config(configuration)
