@@ -26,16 +26,18 @@ _OF_KIND: dict[Kind, tuple[str, ...]] = {
         *("lzham", "lzma", "lzo", "lzw", "packbits", "pglz", "snappy", "szip", "zlib", "zlibng", "zopfli", "zstd"),
     ),
 }
+_ONLY_READ = ("ccittfax3", "ccittfax4", "ccittrle", "dds", "dicomrle", "eer", "lzo")
 
 
 @dataclass(frozen=True)
 class ImageCodecs:
-    """One name of this family, as the registry has it. `kind`: in Zarr v3."""
+    """One name of this family, as the registry has it. `kind`: in Zarr v3. `only_read`: imagecodecs encodes none."""
 
     names: tuple[str, ...]
     ids: tuple[str, ...]
     kind: Kind
     id: str
+    only_read: bool
 
     def from_v3(self, configuration: dict[str, Any]) -> OfNumcodecs:
         text, is_image = as_text(self.id, configuration), self.kind == "array->bytes"
@@ -48,7 +50,7 @@ class ImageCodecs:
 
 def _named(name: str, kind: Kind) -> ImageCodecs:
     codec_id = IMAGES + name
-    return ImageCodecs((codec_id, f"numcodecs.{codec_id}"), (codec_id,), kind, codec_id)
+    return ImageCodecs((codec_id, f"numcodecs.{codec_id}"), (codec_id,), kind, codec_id, name in _ONLY_READ)
 
 
 CODECS = tuple(_named(name, kind) for kind, names in _OF_KIND.items() for name in names)

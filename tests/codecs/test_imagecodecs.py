@@ -57,7 +57,7 @@ COMPRESSORS: dict[str, dict[str, Any]] = {
     "checksum": {"kind": "fletcher32"},
 }
 ALL = {**{name: case[:2] for name, case in ARRAYS.items()}, **{n: (GRAY, c) for n, c in COMPRESSORS.items()}}
-WITHOUT_ENCODER = {"ccittfax3", "ccittfax4", "ccittrle", "dds", "dicomrle", "eer", "lzo"}
+WITHOUT_ENCODER = {codec.id.removeprefix("imagecodecs_") for codec in CODECS if codec.only_read}
 NOT_HERE = {"exr", "hcomp", "heif", "jpegxs", "plio"}  # in newer versions, or in builds for other systems
 OTHER_INPUT = {"szip": "it takes parameters of its own", "ultrahdr": "its pixels are packed, 10 bits each"}
 SLOW = {"jpegls"}  # for seconds, where what is behind its header is damaged

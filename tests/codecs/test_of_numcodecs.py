@@ -182,7 +182,8 @@ def test_images_of_the_v3_registry(name: str, device: Any) -> None:
     value, codec, configuration, error = IMAGES[name]
     made = {"name": codec, "configuration": configuration}
     chunks = value.shape if name == "xl frames" else (16, 24, *value.shape[2:])
-    a = gpuzarr.open_array({"zarr.json": document([made], str(value.dtype), value.shape, 0, chunks)}, mode="r+", device=device)
+    store = {"zarr.json": document([made], str(value.dtype), value.shape, 0, chunks)}
+    a = gpuzarr.open_array(store, mode="r+", device=device)
     a[...] = value
     assert np.abs(host_array(a[...]).astype("f8") - value).max() <= error
 
