@@ -33,9 +33,9 @@ def shared(id: str, value: Any, configuration: dict[str, Any] | None = None, **f
     return CodecCase(find(id, configuration, 2), value, peer=numcodecs.get_codec({"id": id, **configuration}), **facts)
 
 
-def ours(name: str, value: Any, **configuration: Any) -> CodecCase:
+def ours(name: str, value: Any, takes_any_bytes: bool = False, **configuration: Any) -> CodecCase:
     """A codec that no other library here has."""
-    return CodecCase(find(name, configuration), value)
+    return CodecCase(find(name, configuration), value, takes_any_bytes=takes_any_bytes)
 
 
 def peer(id: str) -> Any:
@@ -66,6 +66,8 @@ SMALL = {
     "blosc copied": shared("blosc", TEXT, {"clevel": 0}),
     "base64": shared("base64", TEXT, is_exact=True),
     "shuffle": shared("shuffle", TEXT[:132], {"elementsize": 4}, is_exact=True, takes_any_bytes=True),
+    "pad": ours("pad", TEXT, location="end", nbytes=5, takes_any_bytes=True, padding="AQIDBAU="),
+    "offset": ours("offset", TEXT, offset=5, takes_any_bytes=True),
     "bytes": ours("bytes", NUMBERS, endian="big"),
     "packbits": ours("packbits", NUMBERS % 2 == 0, padding_encoding="first_byte"),
     "vlen-utf8": shared("vlen-utf8", OBJECTS, is_exact=True),
