@@ -2,7 +2,8 @@
 
 Source: `imagecodecs.numcodecs` (Zarr v2; the members of a configuration are the arguments of its classes) and
 `imagecodecs.zarr` (Zarr v3, whose kinds these are). Arguments that tell shape, dtype or item size may be left out: they
-are those of the chunk. (snappy and deflate, which a GPU decodes, have files of their own.) A v2 codec that stands first gets the array, whatever its kind is here, as in numcodecs.
+are those of the chunk. A v2 codec that stands first gets the array, whatever its kind is here, as in numcodecs.
+imagecodecs_snappy and imagecodecs_deflate, which a GPU decodes, have files of their own.
 """
 
 from __future__ import annotations
