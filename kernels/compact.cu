@@ -1,6 +1,5 @@
-// Pack streams whose sizes only the device knows: `place` computes where each starts, `compact` copies it, and `ends`
-// writes the header and trailer that its format has; `prefix` writes a header that is the same for all. `ranges` makes a
-// table of them.
+// Pack streams whose sizes only the device knows: `place` computes where each starts, `compact` copies it, `ends` writes
+// the header and trailer that its format has, and `prefix` a header that is the same for all. `ranges` makes a table of them.
 //
 //   sizes    bytes of each stream; 0 for one that failed, which takes no space
 //   starts   offset of each in the target, in bytes; multiples of PACKED

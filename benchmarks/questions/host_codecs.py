@@ -73,7 +73,8 @@ def runs_of(name: str, nbytes: int) -> tuple[dict[str, dict[str, Callable[[], An
     expected = np.reshape(theirs(peer, stored, chunk), chunk.shape)
     assert np.array_equal(read(), expected), f"{name}: other values than numcodecs"
     ours = bytes(encode(chunk))
-    assert np.array_equal(np.reshape(theirs(peer, ours, chunk), chunk.shape), expected), f"{name}: numcodecs reads others"
+    again = np.reshape(theirs(peer, ours, chunk), chunk.shape)
+    assert np.array_equal(again, expected), f"{name}: numcodecs reads other values"
     runs = {
         "decode": {timing.OURS: read, PEER: lambda: theirs(peer, stored, chunk)},
         "encode": {timing.OURS: lambda: encode(chunk), PEER: lambda: peer.encode(chunk)},

@@ -41,7 +41,7 @@ def _format(raw: bool) -> gpu.nvcomp_streams.StreamFormat:
 class Deflate:
     """`level`: 0 to 12; levels above 9 are written as level 9."""
 
-    names = (_NAME,)
+    names = (_NAME, f"numcodecs.{_NAME}")
     ids = (_NAME,)
     kind: ClassVar[Kind] = "bytes->bytes"
 

@@ -27,7 +27,7 @@ def _format() -> gpu.nvcomp_streams.StreamFormat:
 
 @dataclass(frozen=True)
 class Snappy:
-    names = (_NAME,)
+    names = (_NAME, f"numcodecs.{_NAME}")
     ids = (_NAME,)
     kind: ClassVar[Kind] = "bytes->bytes"
 

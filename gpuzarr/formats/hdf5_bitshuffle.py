@@ -2,9 +2,9 @@
 
 Source: https://github.com/kiyo-masui/bitshuffle, `bshuf_h5filter.c` and README. Without a compressor there are only the
 blocks. With lz4 or zstd the decoded bytes (uint64) and the bytes of a block (uint32) come first, and before each block
-its compressed bytes (uint32), all big-endian. The last block has what is left of elements, a multiple of 8; those left
-then, fewer than 8, are stored as they are. In a block, bit k of byte j of all elements is plane 8 * j + k: element e is
-bit e % 8 of byte e / 8.
+its compressed bytes (uint32), all big-endian. The last block has what is left of elements, a multiple of 8; fewer than
+8 elements more are stored as they are. In a block, bit k of byte j of all elements is plane 8 * j + k: element e is bit
+e % 8 of byte e / 8.
 """
 
 from __future__ import annotations

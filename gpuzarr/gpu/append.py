@@ -1,4 +1,4 @@
-"""Put bytes before or behind chunks on the GPU: their checksums, or the same header for all."""
+"""Put bytes before or behind chunks on the GPU: a checksum of each, or the same header for all."""
 
 from __future__ import annotations
 

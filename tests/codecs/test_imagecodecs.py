@@ -51,8 +51,8 @@ ARRAYS: dict[str, tuple[np.ndarray, dict[str, Any], float]] = {
     "floatpred": (FLOATS, {}, 0),
 }
 COMPRESSORS: dict[str, dict[str, Any]] = {
-    **{name: {} for name in ("blosc", "blosc2", "brotli", "bz2", "deflate", "lz4", "lz4f", "lz4h5", "lzf", "lzfse")},
-    **{name: {} for name in ("lzham", "lzma", "lzw", "packbits", "pglz", "snappy", "zlib", "zlibng", "zopfli", "zstd")},
+    **{name: {} for name in ("blosc", "blosc2", "brotli", "bz2", "lz4", "lz4f", "lz4h5", "lzf", "lzfse")},
+    **{name: {} for name in ("lzham", "lzma", "lzw", "packbits", "pglz", "zlib", "zlibng", "zopfli", "zstd")},
     "aec": {"bitspersample": 8, "flags": 0, "blocksize": 8, "rsi": 2},
     "checksum": {"kind": "fletcher32"},
 }

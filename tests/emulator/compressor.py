@@ -24,7 +24,7 @@ def capacity(form: str, nbytes: int) -> int:
     """Bytes of a target: at least what each CPU codec needs, and about what the real library answers."""
     return {
         "LZ4": -(-(nbytes + nbytes // 255 + 1) // 8) * 8 + 16,
-        "Snappy": 32 + nbytes + nbytes // 6,
+        "Snappy": nbytes + nbytes // 6 + 32,
         "Zstd": nbytes + nbytes // 4096 + 64,
         "Deflate": -(-nbytes * 2264 // 8000) * 8 + 256,
         "Gzip": 74176 * max(1, -(-nbytes // 32768)),
