@@ -17,6 +17,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats import hdf5_bitshuffle as chunk_format
 
+_RUN_BYTES = 1 << 18  # of blocks that are unshuffled together, in a core's cache
 _COMPRESSORS = ("none", "lz4", "zstd")
 
 
@@ -111,29 +112,47 @@ class Hdf5Bitshuffle:
         blocks = self.blocks(_one(chunk), len(target))
         if not blocks.good[0]:
             raise self._unsound(chunk, len(target))
-        columns = (blocks.source, blocks.size, blocks.target, blocks.nbytes)
-        for source, size, place, nbytes in zip(*(column.tolist() for column in columns), strict=True):
-            block = self._decompressed(chunk[source : source + size], nbytes)
-            target[place : place + nbytes] = chunk_format.unshuffled(block, self.elementsize)
+        if len(blocks.source):
+            each, whole = int(blocks.nbytes[0]), int(blocks.nbytes.sum())
+            self._unshuffle(self._decompressed(chunk, blocks, whole), target[:whole], each)
         if rest := len(target) % (8 * self.elementsize):
             at = int(blocks.rest[0])
             target[-rest:] = chunk[at : at + rest]
 
-    def _decompressed(self, stored: np.ndarray, nbytes: int) -> np.ndarray:
-        if self.cname == "none":
-            return stored
-        block = np.empty(nbytes, np.uint8)
-        if self.cname == "lz4":
-            decode_block(address(block), nbytes, address(stored), len(stored))
-        else:
-            from cramjam import zstd
+    def _unshuffle(self, planes: np.ndarray, target: np.ndarray, block: int) -> None:
+        """Unshuffle blocks of `block` bytes, some at a time; the last one may be shorter."""
+        full = len(target) // block * block
+        run = max(1, _RUN_BYTES // block) * block
+        for at in range(0, full, run):
+            end = min(at + run, full)
+            made = chunk_format.unshuffled(planes[at:end].reshape(-1, block), self.elementsize)
+            target[at:end] = made.reshape(-1)
+        if full < len(target):
+            target[full:] = chunk_format.unshuffled(planes[full:].reshape(1, -1), self.elementsize)[0]
 
-            if int(zstd.decompress_into(stored, block)) != nbytes:
-                raise CodecError(f"a block is not one of {nbytes} bytes")
-        return block
+    def _decompressed(self, chunk: np.ndarray, blocks: chunk_format.Blocks, whole: int) -> np.ndarray:
+        """All blocks, one after another, still shuffled."""
+        if self.cname == "none":
+            return chunk[:whole]
+        made, decode = np.empty(whole, np.uint8), _lz4 if self.cname == "lz4" else _zstd
+        columns = (blocks.source, blocks.size, blocks.target, blocks.nbytes)
+        for source, size, place, nbytes in zip(*(column.tolist() for column in columns), strict=True):
+            decode(chunk[source : source + size], made[place : place + nbytes])
+        return made
 
     def _unsound(self, chunk: np.ndarray, nbytes: int) -> CodecError:
         return CodecError(f"the blocks in {len(chunk)} bytes are cut short, or are not those of {nbytes} bytes")
+
+
+def _lz4(stored: np.ndarray, block: np.ndarray) -> None:
+    decode_block(address(block), len(block), address(stored), len(stored))
+
+
+def _zstd(stored: np.ndarray, block: np.ndarray) -> None:
+    from cramjam import zstd
+
+    if int(zstd.decompress_into(stored, block)) != len(block):
+        raise CodecError(f"a block is not one of {len(block)} bytes")
 
 
 def _one(chunk: np.ndarray) -> EncodedBatch:

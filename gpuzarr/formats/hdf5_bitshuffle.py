@@ -88,11 +88,11 @@ def _word(data: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(found).view(">u4").astype(np.int64).reshape(-1)
 
 
-def unshuffled(block: np.ndarray, elementsize: int) -> np.ndarray:
-    """The elements of a block, of which there must be a multiple of 8, as bytes."""
-    groups = len(block) // (8 * elementsize)
-    planes = block.reshape(elementsize, 8, groups).transpose(0, 2, 1)
-    return _turned(planes).reshape(elementsize, 8 * groups).T.reshape(-1)
+def unshuffled(blocks: np.ndarray, elementsize: int) -> np.ndarray:
+    """The elements of blocks, uint8 (blocks, bytes), in the same shape. A block has a multiple of 8 elements."""
+    count, nbytes = blocks.shape
+    planes = blocks.reshape(count, elementsize, 8, nbytes // (8 * elementsize)).transpose(0, 1, 3, 2)
+    return _turned(planes).reshape(count, elementsize, -1).transpose(0, 2, 1).reshape(count, nbytes)
 
 
 def shuffled(block: np.ndarray, elementsize: int) -> np.ndarray:
