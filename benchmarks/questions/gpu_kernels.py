@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import gpu, kernels_sums, timing
+from benchmarks.harness import gpu, kernels_blosclz, kernels_sums, timing
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device, Kernel
 from gpuzarr.dtypes.cast import Cast, cast_of
@@ -226,6 +226,7 @@ def missed(rates: dict[str, float], ceiling: float) -> list[str]:
 def measurements(clock: Clock, nbytes: int) -> dict[str, Callable[[], dict[str, list[float]]]]:
     """All that is measured, piece by piece."""
     found = {"shuffles": partial(shuffles, clock, nbytes)}
+    found["blosclz"] = partial(kernels_blosclz.streams, clock, nbytes)
     found |= {f"place {row}": partial(placement, clock, nbytes, row) for row in ROWS}
     found |= {f"cast, place {row}": partial(cast_placement, clock, nbytes, row) for row in ROWS}
     for method, dtype in DOWNSAMPLING:
@@ -245,7 +246,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = gpu.parser("gpu_kernels", __doc__, 1024, 60).parse_args(arguments)
     device = gpu.device(options.device)
     nbytes, runs, failed = int(options.mib * 2**20), {}, []
-    clock = Clock(device, options.repeats, options.seconds / 79)
+    clock = Clock(device, options.repeats, options.seconds / 81)
     with device.on():
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
         for name, measure in measurements(clock, nbytes).items():

@@ -188,7 +188,7 @@ class KnowsDecodeScratch(Protocol):
 
 @runtime_checkable
 class HasStreams(Protocol):
-    """A bytes->bytes codec whose chunks a GPU decodes as streams of nvCOMP."""
+    """A bytes->bytes codec whose chunks a GPU decodes as streams, by nvCOMP or by a kernel of ours."""
 
     def streams(self, spec: BytesSpec) -> tuple[Algorithm, int] | None:
         """The algorithm, and about how many streams a chunk has; None where it has none. `spec.nbytes` is known."""

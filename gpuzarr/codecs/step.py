@@ -100,7 +100,7 @@ class Step:
 
     @cached_property
     def streams(self) -> tuple[Algorithm, int] | None:
-        """The algorithm of a chunk's streams of nvCOMP, and about how many there are; None where there are none."""
+        """The algorithm of a chunk's streams, and about how many there are; None where there are none."""
         return self.codec.streams(self.spec) if isinstance(self.codec, HasStreams) else None
 
     def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
