@@ -86,11 +86,14 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[int
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("described", [of_kerchunk, of_virtualizarr])
-def test_no_step_is_on_the_host(dtype: str, described: Any, gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("checksum", [[], [{"id": "fletcher32"}]], ids=["", "fletcher32"])
+def test_no_step_is_on_the_host(
+    dtype: str, described: Any, checksum: list[dict[str, Any]], gpu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The unshuffle is left to placement, and no stream is copied to be aligned."""
     values = values_of(dtype)
     copies, left = counted(monkeypatch, containers, "copy"), counted(monkeypatch, planes, "whole")
-    array = gpuzarr.open(described(values, filters_of(dtype)), mode="r", device=gpu)
+    array = gpuzarr.open(described(values, filters_of(dtype) + checksum), mode="r", device=gpu)
     values[16:32, 20:40] = 7
     assert "GPU decode: yes" in str(array.explain(...))
     assert np.array_equal(host_array(array[...]), values.astype(values.dtype.newbyteorder("=")))
@@ -119,11 +122,13 @@ def test_a_file_with_chunks_that_skip_a_filter(dtype: str, gpu: Any, tmp_path: P
     h5py = pytest.importorskip("h5py")
     values = values_of(dtype)
     with h5py.File(tmp_path / "f.h5", "w") as file:
-        made = file.create_dataset("a", SHAPE, dtype, chunks=CHUNKS, compression=4, shuffle=True, fillvalue=7)
+        made = file.create_dataset(
+            "a", SHAPE, dtype, chunks=CHUNKS, compression=4, shuffle=True, fillvalue=7, fletcher32=True
+        )
         made[...] = values
         raw = np.ascontiguousarray(values[16:32, 20:40])
-        made.id.write_direct_chunk((16, 20), raw.tobytes(), 0b11)  # neither shuffle nor deflate
-        made.id.write_direct_chunk((32, 20), zlib.compress(values[32:48, 20:40].tobytes()), 0b01)  # no shuffle
+        made.id.write_direct_chunk((16, 20), raw.tobytes(), 0b111)  # no filter at all
+        made.id.write_direct_chunk((32, 20), zlib.compress(values[32:48, 20:40].tobytes()), 0b101)  # deflate alone
     array = gpuzarr.open(store_of_file(tmp_path / "f.h5"), path="a", mode="r", device=gpu)
     assert np.array_equal(host_array(array[...]), values.astype(values.dtype.newbyteorder("=")))
     assert "GPU decode: yes" in str(array.explain(...))
