@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from gpuzarr import codecs
 from gpuzarr.codecs import imagecodecs, jpeg, registry
 from gpuzarr.devices.contract import Device
 from tests.chunks import CPU
@@ -49,14 +53,32 @@ def test_codec_of_arrays(name: str, law: Callable[[ArrayCase, Any], None], devic
     law(case, device)
 
 
-WITHOUT = {
+WITHOUT = {  # codecs without a row, and why
     "Pickle": "refused until it is allowed",
-    "FlatFilter": "stands for an array codec behind one of bytes: tests/codecs/test_matrix.py",
+    **dict.fromkeys(("ImageCodecs", "Jpeg", "JpegXl", "Lzw"), "of imagecodecs: tests/codecs/test_imagecodecs.py"),
 }
 
 
 def test_every_codec_has_a_row() -> None:
-    of_imagecodecs = {*imagecodecs.CODECS, *jpeg.CODECS}  # see test_imagecodecs.py and test_of_numcodecs.py
+    """One in tests/laws/cases.py, or in array_cases.py: the laws above, hostile chunks and bombs then try it."""
     known = {type(case.codec).__name__ for case in (*CASES.values(), *ARRAY_CASES.values())}
+    of_imagecodecs = {*imagecodecs.CODECS, *jpeg.CODECS}  # see test_imagecodecs.py and test_of_numcodecs.py
     registered = {codec.__name__ for codec in registry().values() if codec not in of_imagecodecs}
-    assert registered - known == WITHOUT.keys() & registered, "add a row to tests/laws/cases.py or array_cases.py"
+    assert registered - known == WITHOUT.keys() & registered
+
+
+def test_no_name_is_of_two_codecs() -> None:
+    """The later file would silently win."""
+    loaded = [
+        importlib.import_module(f"{codecs.__name__}.{file.name}") for file in pkgutil.iter_modules(codecs.__path__)
+    ]
+    given = [
+        codec for module in loaded for codec in getattr(module, "CODECS", (getattr(module, "CODEC", None),)) if codec
+    ]
+    names = Counter((zarr_format, name) for codec in given for zarr_format, name in names_of(codec))
+    assert not [name for name, count in names.items() if count > 1]
+    assert names.keys() == registry().keys()
+
+
+def names_of(codec: Any) -> list[tuple[int, str]]:
+    return [*((3, name) for name in codec.names), *((2, name) for name in codec.ids)]
