@@ -13,6 +13,7 @@ from gpuzarr.codecs.contract import (
     DecodesByAddress,
     EncodesByAddress,
     EncodesElsewhere,
+    HasAlignedBody,
     HasStreams,
     KeepsElements,
     KnowsDecodeScratch,
@@ -87,6 +88,11 @@ class Step:
         if isinstance(self.codec, ReadsHeaders):
             return self.codec.reads_headers
         return self.codec.kind != "array->array"
+
+    @cached_property
+    def body_offset(self) -> int | None:
+        """Where in a chunk the bytes begin that a GPU wants at a multiple of 4; None where it does not matter."""
+        return self.codec.body_offset if isinstance(self.codec, HasAlignedBody) else None
 
     @property
     def may_decode_on_host(self) -> bool:

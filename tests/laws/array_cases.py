@@ -68,5 +68,6 @@ ARRAY_CASES = {
     "transpose": of_matrices("transpose", "i4", order=[2, 0, 1]),
     "transpose u1": of_matrices("transpose", "u1", order=[2, 1, 0]),
     "reshape": of_matrices("reshape", "f8", shape=[[0, 1], -1]),
+    "singleton_dim": of_matrices("singleton_dim", "u2", operations=[{"insert": 0}, {"insert": 4}]),
     "squeeze": of_matrices("zarrs.squeeze", "u2"),
 }

@@ -33,9 +33,17 @@ def shared(id: str, value: Any, configuration: dict[str, Any] | None = None, **f
     return CodecCase(find(id, configuration, 2), value, peer=numcodecs.get_codec({"id": id, **configuration}), **facts)
 
 
-def ours(name: str, value: Any, **configuration: Any) -> CodecCase:
+def ours(name: str, value: Any, takes_any_bytes: bool = False, **configuration: Any) -> CodecCase:
     """A codec that no other library here has."""
-    return CodecCase(find(name, configuration), value)
+    return CodecCase(find(name, configuration), value, takes_any_bytes=takes_any_bytes)
+
+
+def peer(id: str) -> Any:
+    """The codec of imagecodecs; None where that is not installed."""
+    try:
+        return numcodecs.get_codec({"id": id})
+    except (ImportError, numcodecs.errors.UnknownCodecError, ValueError):
+        return None
 
 
 COMPRESSORS = ("lz4", "blosclz", "lz4hc", "zlib", "zstd")  # of blosc
@@ -47,6 +55,8 @@ SMALL = {
     "lzma raw": shared("lzma", TEXT, {"format": 3, "filters": [{"id": 33, "preset": 1}]}, is_exact=True),
     "lz4": shared("lz4", TEXT),
     "zstd": shared("zstd", TEXT),
+    "snappy": CodecCase(find("imagecodecs_snappy", {}), TEXT, peer=peer("imagecodecs_snappy")),
+    "deflate": CodecCase(find("imagecodecs_deflate", {}), TEXT, is_checked=True, peer=peer("imagecodecs_deflate")),
     "zstd checksum": shared("zstd", TEXT, {"checksum": True}, is_checked=True),
     **{
         f"blosc {name}": shared("blosc", TEXT, {"cname": name, "shuffle": 0})
@@ -56,6 +66,8 @@ SMALL = {
     "blosc copied": shared("blosc", TEXT, {"clevel": 0}),
     "base64": shared("base64", TEXT, is_exact=True),
     "shuffle": shared("shuffle", TEXT[:132], {"elementsize": 4}, is_exact=True, takes_any_bytes=True),
+    "pad": ours("pad", TEXT, location="end", nbytes=5, takes_any_bytes=True, padding="AQIDBAU="),
+    "offset": ours("offset", TEXT, offset=5, takes_any_bytes=True),
     "bytes": ours("bytes", NUMBERS, endian="big"),
     "packbits": ours("packbits", NUMBERS % 2 == 0, padding_encoding="first_byte"),
     "vlen-utf8": shared("vlen-utf8", OBJECTS, is_exact=True),
@@ -73,6 +85,14 @@ SMALL = {
         "sharding_indexed", NUMBERS, chunk_shape=[2, 3], codecs=[LITTLE], index_codecs=[LITTLE, "crc32c"]
     ),
     "optional": ours("optional", MASKED, mask_codecs=["packbits"], data_codecs=[LITTLE]),
+    **{
+        f"hdf5_bitshuffle {cname}": CodecCase(
+            find("gpuzarr.hdf5_bitshuffle", {"elementsize": 2, "block_elements": 16, "cname": cname}),
+            TEXT,
+            takes_any_bytes=cname == "none",
+        )
+        for cname in ("none", "lz4", "zstd")
+    },
     "n5_lz4": CodecCase(find("gpuzarr.n5_lz4", {"block_bytes": 64}), TEXT, is_checked=True),
     "n5_default raw": ours("n5_default", NUMBERS, codecs=[TURNED, BIG]),
     "n5_default": CodecCase(find("n5_default", {"codecs": [TURNED, BIG, GZIP]}), NUMBERS, may_gap=True),
@@ -84,6 +104,7 @@ LARGE = {
         )
         for name in ("zstd", "lz4", "zlib", "gzip", "crc32c")
     },
+    "snappy, 20 kB": CodecCase(find("imagecodecs_snappy", {}), MIXED, peer=peer("imagecodecs_snappy")),
     **{
         f"blosc {name}, 20 kB": shared("blosc", MIXED, {"cname": name, "shuffle": 1})
         for name in ("lz4", "zstd", "zlib", "blosclz")
