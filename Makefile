@@ -70,7 +70,7 @@ quick: $(VENV)/.test.stamp
 # As many times as much as in `make test`; the README's table comes from the counts.
 ROUNDS ?= 20
 ATTACK := attack api/test_typed_errors.py metadata/test_attack.py codecs/test_hostile_chunks.py codecs/test_chains.py codecs/test_bombs.py \
-    read/test_hostile_sizes.py write/test_crafted_indexes.py
+    codecs/test_imagecodecs.py read/test_hostile_sizes.py write/test_crafted_indexes.py
 COUNTS := benchmarks/results/attack.json
 
 attack: $(VENV)/.test.stamp
@@ -100,6 +100,7 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.read_remote
 	$(BIN)/python -m benchmarks.questions.read_references
 	$(BIN)/python -m benchmarks.questions.host_cost
+	$(BIN)/python -m benchmarks.questions.host_codecs
 	$(BIN)/python -m benchmarks.questions.write_local
 	$(BIN)/python -m benchmarks.questions.write_pyramid
 	$(BIN)/python -m benchmarks.questions.loader

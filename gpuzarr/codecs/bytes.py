@@ -77,7 +77,10 @@ class Bytes:
         return rows.view(stored).reshape(len(chunks), *spec.shape)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        nbytes = self.encoded(spec).nbytes or 0
+        nbytes, count = self.encoded(spec).nbytes or 0, len(chunks)
+        if nbytes and count and not device.gpu:  # the elements themselves, where they need no change
+            rows = self._row_bytes(chunks, spec, device)
+            return EncodedBatch(rows.reshape(-1), np.arange(count) * nbytes, np.full(count, nbytes, np.int64))
         encoded_batch = device.encoded_batch(np.full(len(chunks), nbytes, np.int64))
         if nbytes and len(chunks):
             step = nbytes if len(chunks) == 1 else int(encoded_batch.starts[1] - encoded_batch.starts[0])

@@ -39,6 +39,7 @@ _BOUNDED = frozenset(
         *("xor", "checksum"),
     )
 )
+_JPEGLS, _JPEG_END, _NEAR_END = f"{IMAGES}jpegls", b"\xff\xd9", 4  # bytes, with padding
 _PGLZ = f"{IMAGES}pglz"  # decodes only to memory of exactly the right size, which its header has, 4 bytes
 
 
@@ -159,7 +160,9 @@ class OfNumcodecs:
         return made
 
     def _check_header(self, data: bytes, most: int) -> None:
-        """Raise CodecError for an image that declares more pixels than the chunk has elements."""
+        """Raise CodecError for an image that declares more pixels than the chunk has elements, or has no end."""
+        if self.id == _JPEGLS and _JPEG_END not in data[-_NEAR_END:]:  # its decoder takes seconds to find that out
+            raise CodecError("the image is cut short")
         size = declared_size(data)
         if size is not None and size[0] * size[1] > most:
             raise CodecError(f"an image of {size[0]} x {size[1]} pixels, in a chunk of {most} elements")

@@ -117,5 +117,6 @@ class Step:
         if isinstance(self.codec, KnowsEncodeScratch):
             return self.codec.encode_scratch_bytes(nbytes, before, device)
         if self.codec.kind != "bytes->bytes":
-            return nbytes, nbytes
+            made = self.codec.encoded(self.spec).nbytes or nbytes
+            return made, made
         return before + ALIGNMENT, before + ALIGNMENT

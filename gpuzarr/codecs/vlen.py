@@ -176,7 +176,7 @@ def _read(name: str, chunks: EncodedBatch, spec: ChunkSpec, text: bool) -> np.nd
     from numcodecs.vlen import VLenBytes, VLenUTF8
 
     if text:
-        return _decoded(name, chunks, spec, VLenUTF8().decode, lambda items: len("".join(items).encode()))
+        return _decoded(name, chunks, spec, VLenUTF8().decode, _text_bytes)
     return _decoded(name, chunks, spec, VLenBytes().decode, lambda items: sum(map(len, items)))
 
 
@@ -205,6 +205,11 @@ def _decoded(
     return out.reshape(len(chunks), *spec.shape)
 
 
+def _text_bytes(items: np.ndarray) -> int:
+    text = "".join(items)
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def _check_count(chunk: np.ndarray, count: int) -> None:
     """Check, before anything is allocated, that a chunk has `count` elements and room for their lengths."""
     if len(chunk) < _NUMBER:
@@ -221,7 +226,10 @@ def _assign(row: np.ndarray, items: np.ndarray) -> None:
     if row.dtype.kind != "O":
         row[:] = items.astype(row.dtype)
         return
-    for j, item in enumerate(items.tolist()) if items.dtype != object else enumerate(items):
+    if items.dtype == object and items.shape == row.shape:
+        row[:] = items
+        return
+    for j, item in enumerate(items.tolist()):
         row[j] = item
 
 

@@ -199,7 +199,7 @@ def _whole(data: bytes, spec: ChunkSpec, decode: Any, mode: str, options: dict[s
 
     zfp neither knows where its input ends nor tells how much it read. So padding follows the chunk; if other padding
     gives other elements, the chunk is cut short. Appended bytes are found by the size of such a chunk, where the mode
-    fixes it, or else by encoding once more.
+    fixes it, or else by encoding once more. A chunk that encoding makes again of its elements needs no more checks.
     """
     if len(data) % _WORD:
         raise CodecError(f"a zfp chunk of {len(data)} bytes, expected a multiple of {_WORD}")
@@ -207,6 +207,8 @@ def _whole(data: bytes, spec: ChunkSpec, decode: Any, mode: str, options: dict[s
         raise CodecError(f"{len(data)} bytes are not a zfp chunk of rate {options['rate']}")
     padding = _max_bytes(spec)
     made = decode(data + bytes(padding))
+    if mode != "fixed_rate" and _library().compress_numpy(made, write_header=header, **options) == data:
+        return made  # exactly the chunk of these elements
     if not _same(made, decode(data + b"\xff" * padding)):
         raise CodecError("the zfp stream is cut short")
     if mode != "fixed_rate":

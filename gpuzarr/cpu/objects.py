@@ -74,7 +74,4 @@ def _list(part: Any, size: int) -> list[Any]:
 def _filled(items: list[Any], dtype: np.dtype) -> np.ndarray:
     if dtype.kind != "O":
         return np.array(items, dtype=dtype)
-    made = np.empty(len(items), object)
-    for i, item in enumerate(items):
-        made[i] = item
-    return made
+    return np.fromiter(items, object, len(items))

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("zarr")
 from benchmarks.harness import cases, data, layouts, memory, timing
-from benchmarks.questions import read_local
+from benchmarks.questions import host_codecs, read_local
 
 ROOT = Path(__file__).parents[2]
 EACH_CHAIN = "smooth 32x1024x1024;smooth 16x;counts 64x1024x1024 in 8x"
@@ -24,6 +24,7 @@ TINY = {
     "read_remote": ["--smaller", "4", "--latencies", "10", "--stores", "raw, 8 shards"],
     "read_references": ["--smaller", "20"],
     "host_cost": ["--scale", "32"],
+    "host_codecs": ["--kib", "8"],
     "write_local": ["--smaller", "64", "--cases", EACH_CHAIN],
     "write_pyramid": ["--side", "128", "--rows", "image, mean", "--readers", "gpuzarr cpu"],
     "loader": ["--tiny", "--questions", "rows", "--readers", "gpuzarr,tensorstore cached ahead"],
@@ -60,6 +61,7 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "read_regions": 2,
         "read_n5": 24,
         "host_cost": 3,
+        "host_codecs": 2 * len(host_codecs.CASES),
         "read_remote": 4,
         "read_references": 7,
         "write_pyramid": 1,

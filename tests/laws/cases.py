@@ -56,7 +56,9 @@ SMALL = {
     "lz4": shared("lz4", TEXT),
     "zstd": shared("zstd", TEXT),
     "snappy": CodecCase(find("imagecodecs_snappy", {}), TEXT, peer=peer("imagecodecs_snappy")),
-    "deflate": CodecCase(find("imagecodecs_deflate", {}), TEXT, is_checked=True, peer=peer("imagecodecs_deflate")),
+    "deflate": CodecCase(
+        find("imagecodecs_deflate", {}), TEXT, is_checked=True, peer=peer("imagecodecs_deflate"), may_gap=True
+    ),
     "zstd checksum": shared("zstd", TEXT, {"checksum": True}, is_checked=True),
     **{
         f"blosc {name}": shared("blosc", TEXT, {"cname": name, "shuffle": 0})
