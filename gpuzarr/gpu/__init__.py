@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         nvcomp_streams,
         place,
         planes,
+        rule,
         shuffle,
         tables,
     )
@@ -48,6 +49,7 @@ __all__ = [
     "nvcomp_streams",
     "place",
     "planes",
+    "rule",
     "shuffle",
     "tables",
 ]
