@@ -12,13 +12,14 @@ BIN := $(VENV)/bin
 DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | grep -Eo '^[0-9]+' | head -n 1)
 CUDA ?= $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda13 || echo cuda12))
 
-.PHONY: help servers test quick attack lint demo train bench bench-gpu prove-gpu calibrate clean
+.PHONY: help servers test quick attack sanitize lint demo train bench bench-gpu prove-gpu calibrate clean
 
 help:
 	@echo "make test    install into $(VENV) and run all tests (ARGS='-k name' for some)"
 	@echo "make quick   the main laws in under a minute: architecture, README, metadata, stores, codecs, reads, writes"
 	@echo "make attack  minutes of hostile documents, chunks and calls, interrupts, kills, forks and writers in each other's way, counted (ROUNDS=20: times as many as in make test)"
 	@echo "make servers nginx and Azurite for the tests of remote stores, as far as apt-get and npm can install them"
+	@echo "make sanitize   the kernels, emulated, under AddressSanitizer, with their tests and hostile chunks (minutes)"
 	@echo "make lint    ruff and mypy"
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
 	@echo "make train   a small network learns from random crops of shards, on a CPU in under a minute: losses, speed, what limited it"
@@ -68,12 +69,18 @@ quick: $(VENV)/.test.stamp
 
 # As many times as much as in `make test`; the README's table comes from the counts.
 ROUNDS ?= 20
-ATTACK := attack api/test_typed_errors.py metadata/test_attack.py codecs/test_hostile_chunks.py codecs/test_bombs.py \
+ATTACK := attack api/test_typed_errors.py metadata/test_attack.py codecs/test_hostile_chunks.py codecs/test_chains.py codecs/test_bombs.py \
     read/test_hostile_sizes.py write/test_crafted_indexes.py
 COUNTS := benchmarks/results/attack.json
 
 attack: $(VENV)/.test.stamp
 	GPUZARR_ATTACK_ROUNDS=$(ROUNDS) GPUZARR_ATTACK_REPORT=$(COUNTS) $(BIN)/python -m pytest -q $(addprefix tests/,$(ATTACK)) $(ARGS)
+
+# Emulated kernels that touch what is not theirs end the process, with the line (tests/emulator/sanitizer.py).
+SANITIZED := gpu codecs/test_hostile_chunks.py codecs/test_laws.py codecs/test_chains.py
+
+sanitize: $(VENV)/.test.stamp
+	$(BIN)/python -m tests.emulator $(addprefix tests/,$(SANITIZED)) -k "not cuda" --ignore tests/gpu/test_kernels_compile.py $(ARGS)
 
 lint: $(VENV)/.lint.stamp
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ Its README says how `expected.json` was made; `digest` is the digest described t
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -81,3 +82,30 @@ def _element(element: Any) -> bytes:
         return np.int32(-1).astype("<i4").tobytes()
     raw = element if isinstance(element, bytes) else str(element).encode()
     return np.array(len(raw), "<i4").tobytes() + raw
+
+
+@cache
+def numcodecs_rows() -> list[dict[str, Any]]:
+    """The encodings of numcodecs' own fixtures: a row is a codec, an array and an encoded chunk; none where absent."""
+    return json.loads((ROOT / "numcodecs/expected_numcodecs.json").read_text()) if ROOT.is_dir() else []
+
+
+def numcodecs_chunk(row: dict[str, Any]) -> tuple[np.ndarray, bytes]:
+    """The array of a row, and its encoded chunk."""
+    fixture = ROOT / "numcodecs/fixture"
+    encoded = (fixture / row["encoded"]).read_bytes()
+    if row["array"].endswith(".npy"):
+        return np.load(fixture / row["array"]), encoded
+    document = json.loads((fixture / row["array"]).read_text())
+    array = np.empty(len(document["values_C_order"]), object)
+    for i, value in enumerate(document["values_C_order"]):
+        array[i] = _value(value)
+    return np.array(array.reshape(document["shape"]), order=document["order"]), encoded
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, dict) and "b64" in value:
+        return base64.b64decode(value["b64"])
+    if isinstance(value, dict) and "values" in value:
+        return np.array(value["values"], value["dtype"]).reshape(value["shape"])
+    return value

@@ -2,7 +2,7 @@
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`. Those of the GPU come from the sessions of
 `benchmarks.sessions.prove` in benchmarks/results/ on one model of GPU: of each benchmark the newest one that came to
-its end.
+its end. The table of codecs comes from the code, and docs/codecs.md, which is written, too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import codec_docs
 from benchmarks.harness.timing import RESULTS, best_peer, is_finished, mean, ratio
 
 README = Path(__file__).parents[2] / "README.md"
@@ -266,6 +267,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "xarray_open": xarray_open,
     "write_pyramid": write_pyramid,
     "attack": attack,
+    "codecs": lambda folder: codec_docs.summary(),
     "gpu": gpu,
 }
 
@@ -286,6 +288,7 @@ def filled(text: str, folder: Path = RESULTS) -> str:
 
 def main() -> None:
     README.write_text(filled(README.read_text()))
+    codec_docs.PAGE.write_text(codec_docs.page())
 
 
 if __name__ == "__main__":

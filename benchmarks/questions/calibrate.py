@@ -23,10 +23,11 @@ from gpuzarr.devices import cost
 from gpuzarr.devices.algorithm import Rate
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.cpu import CPU
-from gpuzarr.gpu.algorithms import ALGORITHMS
+from gpuzarr.gpu import blosclz
+from gpuzarr.gpu.algorithms import ALGORITHMS, BLOSCLZ
 
-CODECS = {"zstd": "zstd", "lz4": "lz4", "deflate": "zlib", "gzip": "gzip"}  # nvCOMP's algorithm -> codec
-FRAME = {"zstd": (0, 0), "lz4": (4, 0), "deflate": (2, 4), "gzip": (0, 0)}  # bytes around what nvCOMP is given
+CODECS = {"zstd": "zstd", "lz4": "lz4", "deflate": "zlib", "gzip": "gzip", "blosclz": "blosc"}  # algorithm -> codec
+FRAME = {"zstd": (0, 0), "lz4": (4, 0), "deflate": (2, 4), "gzip": (0, 0), "blosclz": (24, 0)}  # bytes around a stream
 STREAM = 256 << 10  # decoded bytes
 MANY = 4096  # streams that fill a GPU
 FEW = 64  # different streams among them
@@ -40,10 +41,17 @@ def sample(nbytes: int, seed: int) -> np.ndarray:
     return (np.round(steps * 64) / 64).astype("<f4").view(np.uint8)
 
 
+def planes(nbytes: int, seed: int) -> np.ndarray:
+    """The upper bytes of such floats, as a shuffle puts them together: what blosclz is made for."""
+    return sample(2 * nbytes, seed).reshape(-1, 4).T[2:].reshape(-1)
+
+
 def encoded(algorithm: str, nbytes: int, count: int) -> EncodedBatch:
-    """Streams on the host, as the codec stores them."""
-    codec = find(CODECS[algorithm], {}, 2)
-    data = np.concatenate([sample(nbytes, seed) for seed in range(count)])
+    """Streams on the host, as the codec stores them; those of blosclz in frames of one block."""
+    is_blosclz = algorithm == BLOSCLZ.name
+    options = {"cname": BLOSCLZ.name, "shuffle": 0, "blocksize": nbytes} if is_blosclz else {}
+    codec, make = find(CODECS[algorithm], options, 2), planes if is_blosclz else sample
+    data = np.concatenate([make(nbytes, seed) for seed in range(count)])
     return codec.encode(EncodedBatch(data, np.arange(count) * nbytes, np.full(count, nbytes)), BytesSpec(nbytes), CPU)
 
 
@@ -74,7 +82,11 @@ def gpu_seconds(
     targets = np.uint64(device.address(target.data)) + target.starts.astype(np.uint64)
 
     def run() -> None:
-        device.decompress(ALGORITHMS[algorithm], sources, sizes, targets, target.sizes, np.arange(count))
+        streams = sources, sizes, targets, target.sizes, np.arange(count)
+        if algorithm == BLOSCLZ.name:
+            blosclz.decode(device, *streams)
+        else:
+            device.decompress(ALGORITHMS[algorithm], *streams)
         device.checked()()
 
     return seconds(run, repeats)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import gpu, timing
+from benchmarks.harness import gpu, kernels_blosclz, kernels_sums, timing
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device, Kernel
 from gpuzarr.dtypes.cast import Cast, cast_of
@@ -228,10 +228,16 @@ def missed(rates: dict[str, float], ceiling: float) -> list[str]:
 def measurements(clock: Clock, nbytes: int) -> dict[str, Callable[[], dict[str, list[float]]]]:
     """All that is measured, piece by piece."""
     found = {"shuffles": partial(shuffles, clock, nbytes)}
+    found["blosclz"] = partial(kernels_blosclz.streams, clock, nbytes)
     found |= {f"place {row}": partial(placement, clock, nbytes, row) for row in ROWS}
     found |= {f"cast, place {row}": partial(cast_placement, clock, nbytes, row) for row in ROWS}
     for method, dtype in DOWNSAMPLING:
         found[f"{method} of {dtype}"] = partial(downsampling, clock, nbytes, method, dtype)
+    found |= {
+        "checksums": partial(kernels_sums.sums, clock, nbytes),
+        "packbits": partial(kernels_sums.bits, clock, nbytes),
+    }
+    found |= {f"delta {a} as {b}": partial(kernels_sums.deltas, clock, nbytes, a, b) for a, b in kernels_sums.DELTAS}
     for kind, widths, rows in (("shuffled", WIDTHS, SHUFFLED_ROWS), ("bit-shuffled", BIT_WIDTHS, BIT_ROWS)):
         for width, row in product(widths, rows):
             found[f"{kind} {width}, {row}"] = partial(shuffled_placement, clock, nbytes, row, width, kind)
@@ -242,7 +248,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = gpu.parser("gpu_kernels", __doc__, 1024, 60).parse_args(arguments)
     device = gpu.device(options.device)
     nbytes, runs, failed = int(options.mib * 2**20), {}, []
-    clock = Clock(device, options.repeats, options.seconds / 56)
+    clock = Clock(device, options.repeats, options.seconds / 81)
     with device.on():
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
         for name, measure in measurements(clock, nbytes).items():

@@ -38,9 +38,9 @@ _ZARRS = re.compile(r"^(zarrs\.|https://codec\.zarrs\.dev/(array_to_array|array_
 
 
 @cache
-def registry() -> dict[tuple[int, str], type]:
+def registry() -> dict[tuple[int, str], Any]:
     """Codec classes of this package, by (zarr_format, name)."""
-    found: dict[tuple[int, str], type] = {}
+    found: dict[tuple[int, str], Any] = {}
     for module in pkgutil.iter_modules(__path__):
         for codec in _codecs_of(module.name):
             found |= {(3, name): codec for name in codec.names} | {(2, name): codec for name in codec.ids}
@@ -48,9 +48,10 @@ def registry() -> dict[tuple[int, str], type]:
 
 
 @lru_cache(1024)
-def class_of(zarr_format: int, name: str) -> type | None:
-    """The codec class of a name; only the file of that name is loaded, if there is one."""
+def class_of(zarr_format: int, name: str) -> Any:
+    """The codec class of a name; only the file of that name is loaded, if there is one. None: unknown."""
     file = name.removeprefix("numcodecs.").replace("-", "_")
+    file = "imagecodecs" if file.startswith("imagecodecs_") else file
     if file.isidentifier() and find_spec(f"{__name__}.{file}"):
         for codec in _codecs_of(file):
             if name in (codec.names if zarr_format == 3 else codec.ids):
@@ -80,6 +81,7 @@ def warm_up_examples() -> list[Codec]:
 def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Codec:
     """Make the codec of that name and configuration.
 
+    It is one of this package, else of another one by the entry point group `gpuzarr.codecs`, else of numcodecs.
     UnsupportedError for an unknown name, MetadataError where the codec does not take the configuration.
 
     A class may parse its configuration in a classmethod `from_v3(configuration)` or `from_v2(configuration)` (without
@@ -89,7 +91,7 @@ def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Code
     if codec is None and zarr_format == 3:
         codec = _of_zarrs(name)
     if codec is None:
-        raise UnsupportedError(f"unknown codec {name!r} with configuration {shown(configuration)}")
+        return _of_another_package(name, configuration, zarr_format)
     try:
         parse = getattr(codec, f"from_v{zarr_format}", None)
         return parse(configuration) if parse else codec(**configuration)
@@ -101,7 +103,23 @@ def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Code
         ) from error
 
 
-def _of_zarrs(name: str) -> type | None:
+def _of_another_package(name: str, configuration: dict[str, Any], zarr_format: int) -> Any:
+    """The codec that numcodecs has under this name. UnsupportedError, with advice if there is some, if it has none."""
+    from gpuzarr.codecs import of_numcodecs, refused
+
+    codec_id = name.removeprefix("numcodecs.")
+    if advice := refused.ADVICE.get(codec_id) or refused.ADVICE.get(_ZARRS.sub("", codec_id)):
+        raise UnsupportedError(f"codec {name!r} is not supported: {advice}")
+    if zarr_format == 2 or codec_id != name:
+        codec = of_numcodecs.found(codec_id, configuration)
+        if codec is not None:
+            return codec
+    raise UnsupportedError(
+        f"unknown codec {name!r} with configuration {shown(configuration)}; a package that has it may not be installed"
+    )
+
+
+def _of_zarrs(name: str) -> Any:
     """The codec class of a name that zarrs used before one was registered: `zarrs.<name>`, or a URL. None: unknown."""
     plain = _ZARRS.sub("", name)
     return None if plain == name else registry().get((3, plain)) or registry().get((3, f"zarrs.{plain}"))
@@ -123,7 +141,19 @@ def parse(document: Any) -> tuple[Codec, ...]:
 
 def _parse_below(depth: int, document: Any) -> tuple[Codec, ...]:
     _depth.set(depth)
-    return tuple(_parse_one(member) for member in document)
+    return _standing(tuple(_parse_one(member) for member in document))
+
+
+def _standing(found: tuple[Any, ...]) -> tuple[Codec, ...]:
+    """Tell codecs of other packages, which may take arrays or bytes, where they stand. See `of_numcodecs.py`."""
+    making = [i for i, codec in enumerate(found) if codec.kind == "array->bytes"]
+    fixed = [i for i in making if not hasattr(found[i], "standing")]
+    if not making or len(making) == len(fixed):
+        return found
+    at = (fixed or making)[0]
+    return tuple(
+        codec.standing((i > at) - (i < at)) if hasattr(codec, "standing") else codec for i, codec in enumerate(found)
+    )
 
 
 def _parse_one(member: Any) -> Codec:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.blosc_library import decoder, encoder
-from gpuzarr.cpu.blosc_snappy import decode_snappy
+from gpuzarr.cpu.blosc_snappy import decode_snappy, encode_snappy
 from gpuzarr.cpu.chunkwise import Encoder
 from gpuzarr.cpu.functions import Function, One
 from gpuzarr.devices.algorithm import Algorithm
@@ -37,6 +37,9 @@ _CNAMES = ("blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd")
 @dataclass(frozen=True)
 class Blosc:
     """The fields are used for writing only: the header of a chunk describes it completely.
+
+    A GPU decodes streams of every `cname`, by nvCOMP or by a kernel of ours, and encodes those of all but lz4hc, and
+    of zstd of levels above 5.
 
     `shuffle`: 0 none, 1 byte, 2 bit, -1 bit for elements of one byte and byte for others. `typesize`: bytes of an
     element; None (v2, where it is the array's dtype) counts as 1.
@@ -78,20 +81,18 @@ class Blosc:
 
     @classmethod
     def warm_up_examples(cls) -> tuple[Blosc, ...]:
-        return cls("lz4", shuffle=1, typesize=4), cls("zstd", shuffle=2, typesize=4)
+        return cls("lz4", shuffle=1, typesize=4), cls("zstd", shuffle=2, typesize=4), cls("blosclz")
 
     def streams(self, spec: BytesSpec) -> tuple[Algorithm, int] | None:
-        algorithm = gpu.blosc.algorithm(self.cname)
-        if algorithm is None or not spec.nbytes:
+        if not spec.nbytes:
             return None
-        name = "lz4" if self.cname == "lz4hc" else self.cname
-        return algorithm, max(1, replace(self, cname=name).frame(spec.nbytes).streams)
+        return gpu.blosc.algorithm(self.cname), max(1, self.frame(spec.nbytes).streams)
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
         return gpu.blosc.decode_scratch_bytes(self.cname, nbytes, stored)
 
     def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
-        return gpu.blosc_encode.scratch_bytes(self.frame(nbytes), device)
+        return gpu.blosc_encode.scratch_bytes(self.frame(nbytes), self.clevel, device)
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
@@ -122,7 +123,9 @@ class Blosc:
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
-            return gpu.blosc_encode.encode(self.frame(spec.nbytes or 0), chunks, device)
+            return gpu.blosc_encode.encode(self.frame(spec.nbytes or 0), self.clevel, chunks, device)
+        if self.cname == "snappy":
+            return chunkwise.encoded("blosc", chunks, device, lambda one: encode_snappy(one, self.frame(len(one))))
         if (chunks.sizes < _MAX_CHUNK_BYTES).all() and (encoder := self.chunk_encoder()) is not None:
             return chunkwise.encoded_by_address("blosc", chunks, device, encoder)
         from numcodecs.blosc import compress
@@ -134,9 +137,9 @@ class Blosc:
         return chunkwise.encoded("blosc", chunks, device, encode)
 
     def chunk_encoder(self) -> Encoder | None:
-        """Make an encoder of chunks of less than 2 GiB; None where c-blosc cannot be called by address."""
+        """Make an encoder of chunks of less than 2 GiB; None where c-blosc has none, or cannot be called by address."""
         typesize = self.typesize or 1
-        if typesize > 255:
+        if typesize > 255 or self.cname == "snappy":
             return None
         encode = encoder(self.cname, self.clevel, self._shuffle(), typesize, self.blocksize)
         return None if encode is None else Encoder(lambda nbytes: nbytes + HEADER, encode)

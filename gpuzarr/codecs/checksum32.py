@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
-
-from gpuzarr.batch import BytesSpec, EncodedBatch
+from gpuzarr import gpu
+from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
-from gpuzarr.cpu.checksums import Checksum, appended, check_location, verified, with_checksum
+from gpuzarr.codecs.checksum import Checksum, checked_location, with_checksum
+from gpuzarr.cpu import checksums as cpu
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
+
+
+def _crc32_on_gpu(device: Device, ranges: Any, longest: int) -> Any:
+    return gpu.checksums.crc32_of(device, ranges, longest, gpu.checksums.CRC32)
+
+
+def _adler32_on_gpu(device: Device, ranges: Any, longest: int) -> Any:
+    return gpu.checksums.adler32_of(device, ranges, longest)
+
+
+def _fletcher32_on_gpu(device: Device, ranges: Any, longest: int) -> Any:
+    return gpu.checksums.fletcher32_of(device, ranges, longest)
+
+
+def _jenkins_on_gpu(device: Device, ranges: Any, longest: int, initval: int, prefix: bytes) -> Any:
+    return gpu.checksums.jenkins_lookup3_of(device, ranges, initval, prefix)
+
+
+_CRC32 = Checksum("crc32", cpu.crc32, _crc32_on_gpu)
+_ADLER32 = Checksum("adler32", cpu.adler32, _adler32_on_gpu)
+_FLETCHER32 = Checksum("fletcher32", cpu.fletcher32, _fletcher32_on_gpu)
 
 
 @dataclass(frozen=True)
@@ -20,26 +41,36 @@ class Crc32:
     names = ("numcodecs.crc32", "crc32")
     ids = ("crc32",)
     kind: ClassVar[Kind] = "bytes->bytes"
+    takes_unmeasured: ClassVar[bool] = True
+    checked_on_host: ClassVar[bool] = True
+    reads_headers: ClassVar[bool] = False
 
     location: str = "start"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "location", self.location or "start")
-        check_location(self.location, "crc32")
+        object.__setattr__(self, "location", checked_location(self.location, "start", "crc32"))
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
         return with_checksum(spec)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "crc32 is not written for the GPU"
+        return None
+
+    @classmethod
+    def warm_up_examples(cls) -> tuple[Crc32, ...]:
+        return (cls(),)
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        """0: the result is a view of the chunk."""
+        return 0
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        return verified("crc32", chunks, spec, into, self.location, zlib.crc32)
+        return _CRC32.decode(chunks, spec, self.location, device, into)
 
-    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
-        return appended("crc32", chunks, device, self.location, zlib.crc32)
+    def encode(self, chunks: EncodedBatch | Unmeasured, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
+        return _CRC32.encode(chunks, self.location, device)
 
 
 @dataclass(frozen=True)
@@ -47,26 +78,36 @@ class Adler32:
     names = ("numcodecs.adler32", "adler32")
     ids = ("adler32",)
     kind: ClassVar[Kind] = "bytes->bytes"
+    takes_unmeasured: ClassVar[bool] = True
+    checked_on_host: ClassVar[bool] = True
+    reads_headers: ClassVar[bool] = False
 
     location: str = "start"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "location", self.location or "start")
-        check_location(self.location, "adler32")
+        object.__setattr__(self, "location", checked_location(self.location, "start", "adler32"))
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
         return with_checksum(spec)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "adler32 is not written for the GPU"
+        return None
+
+    @classmethod
+    def warm_up_examples(cls) -> tuple[Adler32, ...]:
+        return (cls(),)
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        """0: the result is a view of the chunk."""
+        return 0
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        return verified("adler32", chunks, spec, into, self.location, zlib.adler32)
+        return _ADLER32.decode(chunks, spec, self.location, device, into)
 
-    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
-        return appended("adler32", chunks, device, self.location, zlib.adler32)
+    def encode(self, chunks: EncodedBatch | Unmeasured, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
+        return _ADLER32.encode(chunks, self.location, device)
 
 
 @dataclass(frozen=True)
@@ -76,20 +117,31 @@ class Fletcher32:
     names = ("numcodecs.fletcher32", "fletcher32")
     ids = ("fletcher32",)
     kind: ClassVar[Kind] = "bytes->bytes"
+    takes_unmeasured: ClassVar[bool] = True
+    checked_on_host: ClassVar[bool] = True
+    reads_headers: ClassVar[bool] = False
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
         return with_checksum(spec)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "fletcher32 is not written for the GPU"
+        return None
+
+    @classmethod
+    def warm_up_examples(cls) -> tuple[Fletcher32, ...]:
+        return (cls(),)
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        """0: the result is a view of the chunk."""
+        return 0
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        return verified("fletcher32", chunks, spec, into, "end", _fletcher32())
+        return _FLETCHER32.decode(chunks, spec, "end", device, into)
 
-    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
-        return appended("fletcher32", chunks, device, "end", _fletcher32())
+    def encode(self, chunks: EncodedBatch | Unmeasured, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
+        return _FLETCHER32.encode(chunks, "end", device)
 
 
 @dataclass(frozen=True)
@@ -99,6 +151,9 @@ class JenkinsLookup3:
     names = ("numcodecs.jenkins_lookup3", "jenkins_lookup3")
     ids = ("jenkins_lookup3",)
     kind: ClassVar[Kind] = "bytes->bytes"
+    takes_unmeasured: ClassVar[bool] = True
+    checked_on_host: ClassVar[bool] = True
+    reads_headers: ClassVar[bool] = False
 
     initval: int = 0
     prefix: bytes = b""
@@ -114,28 +169,28 @@ class JenkinsLookup3:
         return with_checksum(spec)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "jenkins_lookup3 is not written for the GPU"
+        return None
+
+    @classmethod
+    def warm_up_examples(cls) -> tuple[JenkinsLookup3, ...]:
+        return (cls(),)
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        """0: the result is a view of the chunk."""
+        return 0
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        return verified("jenkins_lookup3", chunks, spec, into, "end", self._checksum())
+        return self._checksum().decode(chunks, spec, "end", device, into)
 
-    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
-        return appended("jenkins_lookup3", chunks, device, "end", self._checksum())
+    def encode(self, chunks: EncodedBatch | Unmeasured, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
+        return self._checksum().encode(chunks, "end", device)
 
     def _checksum(self) -> Checksum:
-        from numcodecs.jenkins import jenkins_lookup3
-
-        prefix = np.frombuffer(self.prefix, np.uint8)
-        return lambda data: jenkins_lookup3(np.concatenate([prefix, data]), self.initval)
-
-
-def _fletcher32() -> Checksum:
-    from numcodecs.fletcher32 import Fletcher32 as library
-
-    codec: Any = library()
-    return lambda data: int.from_bytes(bytes(codec.encode(data))[-4:], "little")
+        on_host = partial(cpu.jenkins_lookup3, initval=self.initval, prefix=self.prefix)
+        on_gpu = partial(_jenkins_on_gpu, initval=self.initval, prefix=self.prefix)
+        return Checksum("jenkins_lookup3", on_host, on_gpu)
 
 
 CODECS = (Crc32, Adler32, Fletcher32, JenkinsLookup3)

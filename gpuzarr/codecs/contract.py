@@ -189,6 +189,17 @@ class ReadsHeaders(Protocol):
 
 
 @runtime_checkable
+class HasAlignedBody(Protocol):
+    """A bytes->bytes codec of whose chunks a GPU takes what follows a header, and copies that first where it lies at no
+    multiple of 4 bytes."""
+
+    @property
+    def body_offset(self) -> int:
+        """Bytes of the header."""
+        ...
+
+
+@runtime_checkable
 class KnowsDecodeScratch(Protocol):
     """A bytes->bytes codec that takes more or less of a GPU's memory to decode than the decoded chunk."""
 
@@ -202,7 +213,7 @@ class KnowsDecodeScratch(Protocol):
 
 @runtime_checkable
 class HasStreams(Protocol):
-    """A bytes->bytes codec whose chunks a GPU decodes as streams of nvCOMP."""
+    """A bytes->bytes codec whose chunks a GPU decodes as streams, by nvCOMP or by a kernel of ours."""
 
     def streams(self, spec: BytesSpec) -> tuple[Algorithm, int] | None:
         """The algorithm, and about how many streams a chunk has; None where it has none. `spec.nbytes` is known."""

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
-from gpuzarr.cpu.checksums import appended, check_location, crc32c_function, payload_of, verified, with_checksum
+from gpuzarr.codecs.checksum import Checksum, checked_location, with_checksum
+from gpuzarr.cpu.checksums import crc32c
 from gpuzarr.devices.contract import Device
+
+
+def _on_host(chunks: EncodedBatch) -> np.ndarray:
+    from google_crc32c import value
+
+    return crc32c(chunks, value)
+
+
+def _on_gpu(device: Device, ranges: Any, longest: int) -> Any:
+    return gpu.checksums.crc32_of(device, ranges, longest, gpu.checksums.CRC32C)
+
+
+_CRC32C = Checksum("crc32c", _on_host, _on_gpu)
 
 
 @dataclass(frozen=True)
@@ -24,8 +40,7 @@ class Crc32c:
     location: str = "end"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "location", self.location or "end")
-        check_location(self.location, "crc32c")
+        object.__setattr__(self, "location", checked_location(self.location, "end", "crc32c"))
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
         return with_checksum(spec)
@@ -44,20 +59,10 @@ class Crc32c:
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        if device.gpu:
-            payload = payload_of("crc32c", chunks, spec, self.location)
-            gpu.checksums.verify_crc32c(chunks, payload, self.location == "end", device)
-            return gpu.tables.moved(payload, into, device)
-        from google_crc32c import value
-
-        return verified("crc32c", chunks, spec, into, self.location, value, crc32c_function())
+        return _CRC32C.decode(chunks, spec, self.location, device, into)
 
     def encode(self, chunks: EncodedBatch | Unmeasured, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
-        if device.gpu or isinstance(chunks, Unmeasured):
-            return gpu.append.append_crc32c(chunks, self.location == "end", device)
-        from google_crc32c import value
-
-        return appended("crc32c", chunks, device, self.location, value)
+        return _CRC32C.encode(chunks, self.location, device)
 
 
 CODEC = Crc32c

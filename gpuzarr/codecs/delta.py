@@ -1,6 +1,8 @@
 """delta: differences of successive elements, in C order. Source: numcodecs.
 
-The difference of bools is their exclusive or. (numcodecs writes that, and decodes it as a running "or".)
+Floats are added one after another, in the larger of both sizes. Integers wrap. (numcodecs sums signed differences of
+uint64, and unsigned ones of signed integers, as float64, and so loses large values.) The difference of bools is their
+exclusive or. (numcodecs writes that, and decodes it as a running "or".)
 """
 
 from __future__ import annotations
@@ -10,10 +12,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.elements import cast_fill, numpy_dtype, reinterpreted, rows, viewed
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.on_gpu import fits_gpu
 from gpuzarr.errors import MetadataError
 
 
@@ -45,25 +49,36 @@ class Delta:
         return ChunkSpec(spec.shape, astype, cast_fill(spec.fill_value, astype))
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        if spec.dtype != self.dtype or spec.dtype.kind not in "iu":
-            return "delta of other than integers is summed sequentially"
-        return None
+        return gpu.delta.why_host(self.dtype, self.astype) if fits_gpu(spec.dtype) else f"the GPU has no {spec.dtype}"
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        if device.gpu:
+            made = gpu.delta.decode(chunks, self.dtype.newbyteorder("="), device)
+            return made.view(spec.dtype).reshape(len(chunks), *spec.shape)
         shape = reinterpreted(spec, self.dtype, "delta").shape
         if self.dtype.kind == "b":
-            sums = np.logical_xor.accumulate(rows(chunks), axis=1)
+            sums = np.logical_xor.accumulate(rows(chunks) != 0, axis=1)
         else:
-            sums = device.xp.cumsum(rows(chunks), axis=1, dtype=self.dtype.newbyteorder("="))
+            sums = self._sums(rows(chunks))
         return viewed(sums.reshape(len(chunks), *shape), spec.dtype, spec.shape)
 
+    def _sums(self, differences: np.ndarray) -> np.ndarray:
+        dtype = self.dtype.newbyteorder("=")
+        with np.errstate(all="ignore"):
+            if dtype.kind in "iu" and differences.dtype.kind in "biu":
+                return np.cumsum(differences, axis=1, dtype=dtype)
+            return np.cumsum(differences, axis=1, out=np.empty(differences.shape, dtype))
+
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
-        elements = reinterpreted(spec, self.dtype, "delta")
+        elements, astype = reinterpreted(spec, self.dtype, "delta"), self.astype.newbyteorder("=")
+        if device.gpu:
+            made = gpu.delta.encode(chunks, elements.dtype, astype, device)
+            return made.view(astype).reshape(len(chunks), *elements.shape)
         values = rows(viewed(chunks, elements.dtype, elements.shape))
-        made = device.xp.empty(values.shape, self.astype.newbyteorder("="))
+        made = np.empty(values.shape, astype)
         with np.errstate(all="ignore"):
             made[:, :1] = values[:, :1]
-            made[:, 1:] = device.xp.diff(values, axis=1)
+            made[:, 1:] = np.diff(values, axis=1)
         return made.reshape(len(chunks), *elements.shape)
 
 

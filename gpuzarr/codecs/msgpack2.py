@@ -11,8 +11,8 @@ from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import each, pack
 from gpuzarr.cpu.objects import document, flat, of_documents, row, stacked
+from gpuzarr.cpu.packages import missing
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import UnsupportedError
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def _library() -> Any:
     try:
         import msgpack
     except ImportError as error:
-        raise UnsupportedError("codec 'msgpack2' needs the package msgpack: pip install msgpack") from error
+        raise missing("msgpack2", "msgpack") from error
     return msgpack
 
 

@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import check_sizes, pack
 from gpuzarr.cpu.elements import part, rows
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.on_gpu import fits_gpu
 from gpuzarr.errors import CodecError, MetadataError
 
 _NARROW = {
@@ -40,6 +42,7 @@ class PackBits:
     names = ("packbits",)
     ids = ()
     kind: ClassVar[Kind] = "array->bytes"
+    reads_headers: ClassVar[bool] = False
 
     padding_encoding: str = "none"
     first_bit: int | None = None
@@ -60,11 +63,13 @@ class PackBits:
         return BytesSpec(packed + (self.padding_encoding != "none"))
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "packbits is not written for the GPU"
+        return None if fits_gpu(spec.dtype) else f"the GPU has no {spec.dtype}"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         nbytes = self.encoded(spec).nbytes or 0
         check_sizes("packbits", chunks, nbytes)
+        if device.gpu:
+            return self._decode_on_gpu(chunks, spec, device)
         first, last, parts = self._bits(spec.dtype)
         count, width = prod(spec.shape) * parts, last - first + 1
         stored = np.stack([chunks[i] for i in range(len(chunks))]) if len(chunks) else np.empty((0, nbytes), np.uint8)
@@ -83,7 +88,17 @@ class PackBits:
             else np.empty((len(chunks), *spec.shape), spec.dtype)
         )
 
+    def _decode_on_gpu(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device) -> Any:
+        bits, places = self._of_gpu(spec), gpu.tables.addresses(chunks, device)
+        if self.padding_encoding != "none":
+            at = np.uint64(bits.packed if self.padding_encoding == "last_byte" else 0)
+            bits.check_padding(places + at, device, _wrong_padding(bits.padding))
+        made = bits.unpack(places + self._skipped, device)
+        return made.view(spec.dtype).reshape(len(chunks), *spec.shape)
+
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        if device.gpu:
+            return self._encode_on_gpu(chunks, spec, device)
         first, last, parts = self._bits(spec.dtype)
         count = prod(spec.shape) * parts
         data = (
@@ -98,6 +113,25 @@ class PackBits:
         order = {"none": [packed], "first_byte": [padding, packed], "last_byte": [packed, padding]}
         return pack(np.ascontiguousarray(np.concatenate(order[self.padding_encoding], axis=1)), device)
 
+    def _encode_on_gpu(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        bits, nbytes = self._of_gpu(spec), self.encoded(spec).nbytes or 0
+        made = device.encoded_batch(np.full(len(chunks), nbytes, np.int64))
+        places = gpu.tables.addresses(made, device)
+        bits.pack(chunks, places + self._skipped, device)
+        if self.padding_encoding != "none":
+            bits.write_padding(places + np.uint64(0 if self._skipped else bits.packed), device)
+        return made
+
+    @property
+    def _skipped(self) -> np.uint64:
+        """Bytes before the packed bits."""
+        return np.uint64(self.padding_encoding == "first_byte")
+
+    def _of_gpu(self, spec: ChunkSpec) -> gpu.packbits.Bits:
+        first, last, parts = self._bits(spec.dtype)
+        nbytes, is_signed = spec.dtype.itemsize // parts, spec.dtype.name in _SIGNED
+        return gpu.packbits.Bits(prod(spec.shape) * parts, nbytes, last - first + 1, first, is_signed)
+
     def _without_padding(self, stored: np.ndarray, padding: int) -> np.ndarray:
         """The packed bits of each chunk, after the number of padding bits was verified."""
         if self.padding_encoding == "none":
@@ -105,7 +139,7 @@ class PackBits:
         at_start = self.padding_encoding == "first_byte"
         wrong = stored[:, 0 if at_start else -1] != padding
         if wrong.any():
-            raise CodecError(f"packbits: the number of padding bits is not {padding}", int(np.argmax(wrong)))
+            raise CodecError(_wrong_padding(padding), int(np.argmax(wrong)))
         return stored[:, 1:] if at_start else stored[:, :-1]
 
     def _bits(self, dtype: np.dtype) -> tuple[int, int, int]:
@@ -135,20 +169,51 @@ class NumcodecsPackBits:
         return ChunkSpec((1 + -(-prod(spec.shape) // 8),), np.dtype(np.uint8), np.uint8(0))
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "packbits is not written for the GPU"
+        return None
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         count = prod(spec.shape)
+        if device.gpu:
+            return self._decode_on_gpu(chunks, spec, device)
         wrong = chunks[:, 0] != -count % 8
         if wrong.any():
-            raise CodecError(f"packbits: the number of padding bits is not {-count % 8}", int(np.argmax(wrong)))
+            raise CodecError(_wrong_padding(-count % 8), int(np.argmax(wrong)))
         bits = np.unpackbits(np.ascontiguousarray(chunks[:, 1:]), axis=1, count=count)
         return bits.view(spec.dtype).reshape(len(chunks), *spec.shape)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        if device.gpu:
+            return self._encode_on_gpu(chunks, spec, device)
         bits = np.packbits(rows(chunks).astype(bool, copy=False), axis=1)
         padding = np.full((len(chunks), 1), -prod(spec.shape) % 8, np.uint8)
         return np.concatenate([padding, bits], axis=1)
+
+    def _decode_on_gpu(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        bits, given = _of_bools(spec), device.xp.ascontiguousarray(chunks)
+        places = _places(given, device)
+        bits.check_padding(places, device, _wrong_padding(bits.padding))
+        return bits.unpack(places + np.uint64(1), device).view(spec.dtype).reshape(len(chunks), *spec.shape)
+
+    def _encode_on_gpu(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        bits = _of_bools(spec)
+        made = device.empty(len(chunks) * (1 + bits.packed)).reshape(len(chunks), 1 + bits.packed)
+        places = _places(made, device)
+        bits.pack(chunks, places + np.uint64(1), device)
+        bits.write_padding(places, device)
+        return made
+
+
+def _of_bools(spec: ChunkSpec) -> gpu.packbits.Bits:
+    return gpu.packbits.Bits(prod(spec.shape), 1, 1, 0, highest_first=True)
+
+
+def _places(rows: Any, device: Device) -> np.ndarray:
+    """The address of each row of bytes, uint64."""
+    return np.uint64(device.address(rows)) + np.arange(len(rows), dtype=np.uint64) * np.uint64(rows.shape[1])
+
+
+def _wrong_padding(padding: int) -> str:
+    return f"packbits: the number of padding bits is not {padding}"
 
 
 CODECS = (PackBits, NumcodecsPackBits)

@@ -12,8 +12,9 @@ from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import blamed, each, pack
 from gpuzarr.cpu.elements import part, rows
+from gpuzarr.cpu.packages import missing
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
+from gpuzarr.errors import CodecError, MetadataError
 
 _TAKES = ("uint16", "int16", "float16", "uint32", "int32", "float32", "uint64", "int64", "float64")
 
@@ -106,7 +107,7 @@ def _library() -> Any:
     try:
         import pcodec
     except ImportError as error:
-        raise UnsupportedError("codec 'pcodec' needs the package pcodec: pip install pcodec") from error
+        raise missing("pcodec", "pcodec") from error
     return pcodec
 
 

@@ -17,6 +17,7 @@ from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import each, pack
 from gpuzarr.cpu.elements import native
+from gpuzarr.cpu.packages import missing
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 
@@ -261,7 +262,7 @@ def _library() -> Any:
     try:
         import zfpy
     except ImportError as error:
-        raise UnsupportedError("codecs 'zfp' and 'zfpy' need the package zfpy: pip install zfpy==1.0.1") from error
+        raise missing("zfp", "zfpy") from error
     return zfpy
 
 

@@ -1,4 +1,4 @@
-"""Compressed formats of nvCOMP, as devices and memory budgets need to know them. Pure data."""
+"""Compressed formats that a GPU decodes, as devices and memory budgets need to know them. Pure data."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ class Scratch:
 
 @dataclass(frozen=True)
 class Algorithm:
-    """One of nvCOMP's formats. Those that codecs here use are in `gpuzarr.gpu.algorithms`."""
+    """One of nvCOMP's formats, or one that a kernel of ours decodes. Those that codecs here use are in
+    `gpuzarr.gpu.algorithms`."""
 
     name: str  # in reports, error messages, and the costs that `make calibrate` writes
-    nvcomp_name: str  # in the names of nvCOMP's functions: nvcompBatched<nvcomp_name>DecompressAsync
+    nvcomp_name: str | None  # in nvCOMP's functions: nvcompBatched<nvcomp_name>DecompressAsync; None: a kernel of ours
     max_decoded_bytes: int  # of one stream
     rate: Rate  # assumed until it is measured
     decode_scratch: Scratch = Scratch()

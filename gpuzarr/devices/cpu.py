@@ -132,7 +132,7 @@ class Cpu:
         return end - begin
 
     def count(self, **numbers: int) -> None:
-        """Count nothing: bytes sent and fetched, and nvCOMP streams, exist only on a GPU."""
+        """Count nothing: bytes sent and fetched, and streams, exist only on a GPU."""
 
     def completed(self) -> None:
         """Release nothing: a batch holds only scratch."""

@@ -66,7 +66,7 @@ class Trace:
     guard: str = "none"  # what keeps others from objects that are changed in part
     held: MemoryUse = field(default_factory=MemoryUse)
     counts: dict[str, int] = field(default_factory=_counts)
-    streams: dict[str, int] = field(default_factory=_counts)  # of nvCOMP, by the algorithm's name
+    streams: dict[str, int] = field(default_factory=_counts)  # of a GPU, by the algorithm's name
     times: list[tuple[str, Any, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -77,7 +77,7 @@ class Trace:
                 self.counts[name] += number
 
     def count_streams(self, algorithm: Algorithm, number: int) -> None:
-        """Add to the streams that nvCOMP has decoded or encoded."""
+        """Add to the streams that the GPU has decoded or encoded."""
         with self.lock:
             self.streams[algorithm.name] += number
 
@@ -241,7 +241,7 @@ class CurrentBatch(threading.local):
             self.memory.trace.count(**numbers)
 
     def count_streams(self, algorithm: Algorithm, number: int) -> None:
-        """Add to the nvCOMP streams of the read or write. See `Trace.count_streams`."""
+        """Add to the streams of the read or write. See `Trace.count_streams`."""
         if self.memory is not None:
             self.memory.trace.count_streams(algorithm, number)
 

@@ -13,16 +13,17 @@ MAX_CHUNK_BYTES = 2**31 - 1 - HEADER
 _FORMAT, _CODEC_FORMAT = 2, 1  # versions
 _SHUFFLED, _COPIED, _BITSHUFFLED, _WHOLE = 1, 2, 4, 16  # flag bits
 _L1 = 32 << 10
-_FACTORS = (0.25, 0.5, 1, 2, 4, 4, 8, 8, 8, 8)  # of L1, by compression level; of twice that for zstd, whose last is 16
+_FACTORS = (0.25, 0.5, 1, 2, 4, 4, 8, 8, 8, 8)  # of L1, by compression level
+_SLOW = ("lz4hc", "zlib", "zstd")  # twice that, of level 9 four times
 _SMALLEST = 128  # bytes of a chunk, or elements of a block that is split
 _MAX_SPLITS = 16
 
 
 @dataclass(frozen=True)
 class FrameShape:
-    """The frame of a chunk of `nbytes` > 0 bytes. `copied`: it is not compressed."""
+    """The frame of a chunk of `nbytes` bytes. `copied`: it is not compressed."""
 
-    codec: int  # LZ4 or ZSTD
+    codec: int  # BLOSCLZ, LZ4 (also for lz4hc), SNAPPY, ZLIB or ZSTD
     shuffle: int  # NO_SHUFFLE, BYTE_SHUFFLE or BIT_SHUFFLE
     typesize: int
     nbytes: int
@@ -63,10 +64,11 @@ class FrameShape:
 
 
 def frame_shape(cname: str, clevel: int, shuffle: int, typesize: int, nbytes: int, blocksize: int) -> FrameShape:
-    """The frame that c-blosc makes of a chunk of `nbytes` > 0 bytes. `blocksize`: bytes asked for, 0 for automatic."""
+    """The frame that c-blosc makes of a chunk of `nbytes` bytes. `blocksize`: bytes asked for, 0 for automatic."""
     typesize = typesize if typesize <= 255 else 1
-    codec = CODECS.index(cname)
-    size = _blocksize(codec, clevel, typesize, nbytes, blocksize)
+    codec = CODECS.index("lz4" if cname == "lz4hc" else cname)
+    size = max(blocksize, _SMALLEST) if blocksize else _usual(cname, clevel) if nbytes >= _L1 else nbytes
+    size = _blocksize(codec, clevel, typesize, nbytes, size)
     return FrameShape(codec, shuffle, typesize, nbytes, size, clevel == 0 or nbytes < _SMALLEST)
 
 
@@ -74,14 +76,16 @@ def _splits(codec: int, typesize: int, blocksize: int) -> bool:
     return codec != ZSTD and typesize <= _MAX_SPLITS and blocksize // typesize >= _SMALLEST
 
 
-def _blocksize(codec: int, clevel: int, typesize: int, nbytes: int, forced: int) -> int:
+def _usual(cname: str, clevel: int) -> int:
+    """Bytes of a block that is not split, where nobody asks for others."""
+    slow = (4 if clevel == 9 else 2) if cname in _SLOW else 1
+    return int(slow * _L1 * _FACTORS[clevel])
+
+
+def _blocksize(codec: int, clevel: int, typesize: int, nbytes: int, size: int) -> int:
+    """Bytes of a block of the frame, where `size` are wanted before blocks are split."""
     if nbytes < typesize:
         return 1
-    size = nbytes
-    if forced:
-        size = max(forced, _SMALLEST)
-    elif nbytes >= _L1:
-        size = int((2 * _L1 if codec == ZSTD else _L1) * (16 if codec == ZSTD and clevel == 9 else _FACTORS[clevel]))
     if clevel > 0 and _splits(codec, typesize, size):
         size = min(max(min(size, 256 << 10) * typesize, 64 << 10), 1 << 20)
     size = min(size, nbytes)

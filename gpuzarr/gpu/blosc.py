@@ -1,7 +1,8 @@
-"""Decode Blosc chunks on the GPU: one nvCOMP call for all streams of each inner codec of a batch, then one unshuffle.
+"""Decode Blosc chunks on the GPU: one call for all streams of each inner codec of a batch, then one unshuffle.
 
-Raw streams are not copied before the unshuffle, which reads them in place. Chunks that were not shuffled are decoded
-directly to their target. `planes` leaves the unshuffle to the kernel that places chunks.
+The calls are of nvCOMP, but for blosclz, which a kernel of ours decodes. Raw streams are not copied before the
+unshuffle, which reads them in place. Chunks that were not shuffled are decoded directly to their target. `planes`
+leaves the unshuffle to the kernel that places chunks.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.formats import blosc_frame as frame
-from gpuzarr.gpu.algorithms import DEFLATE, LZ4, SNAPPY, ZSTD
+from gpuzarr.gpu import blosclz
+from gpuzarr.gpu.algorithms import BLOSCLZ, DEFLATE, LZ4, SNAPPY, ZSTD
 from gpuzarr.gpu.containers import decode_zlib
 from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, faster_on_host, targets, with_host
 from gpuzarr.gpu.frames import zlib_streams, zstd_frames
@@ -24,30 +26,29 @@ from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
 from gpuzarr.gpu.tables import addresses, copy
 
 _RAW_STREAMS = {frame.LZ4: LZ4, frame.SNAPPY: SNAPPY, frame.ZSTD: ZSTD}
-_ALGORITHMS = _RAW_STREAMS | {frame.ZLIB: DEFLATE}
-_BY_NAME = {"lz4": LZ4, "lz4hc": LZ4, "snappy": SNAPPY, "zstd": ZSTD, "zlib": DEFLATE}
+_ALGORITHMS = _RAW_STREAMS | {frame.ZLIB: DEFLATE, frame.BLOSCLZ: BLOSCLZ}
+_BY_NAME = {"blosclz": BLOSCLZ, "lz4": LZ4, "lz4hc": LZ4, "snappy": SNAPPY, "zstd": ZSTD, "zlib": DEFLATE}
 
 
 def why_host(spec: BytesSpec) -> str | None:
     return "decoded size is not known from metadata" if spec.nbytes is None else None
 
 
-def algorithm(cname: str) -> Algorithm | None:
-    """nvCOMP's algorithm for Blosc's codec of this name; None where it has none."""
-    return _BY_NAME.get(cname)
+def algorithm(cname: str) -> Algorithm:
+    """The algorithm that decodes streams of Blosc's codec of this name."""
+    return _BY_NAME[cname]
 
 
 def decode_scratch_bytes(cname: str, nbytes: int, stored: int) -> int:
     """See `codecs.contract.KnowsDecodeScratch`: a chunk, a stage that blocks are unshuffled from, and tables."""
     inner = algorithm(cname)
-    nvcomp = 0 if inner is None else decode_scratch(inner, nbytes)
-    return nbytes + nbytes + nbytes // 32 + nvcomp + (stored if inner is DEFLATE else 0)
+    return nbytes + nbytes + nbytes // 32 + decode_scratch(inner, nbytes) + (stored if inner is DEFLATE else 0)
 
 
 def decode(
     codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
 ) -> EncodedBatch:
-    """Decode a batch whose decoded size `spec.nbytes` is known. Chunks of blosclz streams are decoded on the host."""
+    """Decode a batch whose decoded size `spec.nbytes` is known."""
     into = targets(chunks, spec.nbytes or 0, device, into)
     if not len(chunks):
         return into
@@ -104,7 +105,7 @@ def _slower(streams: frame.Streams, known: np.ndarray, device: Device) -> np.nda
 def _known(streams: frame.Streams, data: np.ndarray | None) -> np.ndarray:
     """Mask of the streams that the GPU can decode: raw ones, and valid ones of the algorithms that it has."""
     codec = streams.headers.codec[streams.chunk]
-    known = streams.raw | (codec == frame.LZ4) | (codec == frame.SNAPPY)
+    known = streams.raw | (codec == frame.LZ4) | (codec == frame.SNAPPY) | (codec == frame.BLOSCLZ)
     for kind, check in ((frame.ZSTD, _zstd), (frame.ZLIB, _zlib)):
         some = np.flatnonzero(~streams.raw & (codec == kind))
         if len(some) and data is not None:
@@ -180,8 +181,9 @@ class _Plan:
         for kind, algorithm in _RAW_STREAMS.items():
             if (some := ~self.raw & (codec == kind)).any():
                 device.decompress(algorithm, *(column[some] for column in columns))
-        some = ~self.raw & (codec == frame.ZLIB)
-        decode_zlib(device, *(column[some] for column in columns))
+        for kind, decode in ((frame.ZLIB, decode_zlib), (frame.BLOSCLZ, blosclz.decode)):
+            some = ~self.raw & (codec == kind)
+            decode(device, *(column[some] for column in columns))
 
     def _copy_raw(self, device: Device) -> None:
         """Copy raw streams of blocks that were not shuffled."""

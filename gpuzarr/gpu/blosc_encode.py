@@ -1,4 +1,4 @@
-"""Encode Blosc frames on the GPU: shuffle by blocks, compress all streams of a batch in one nvCOMP call, assemble.
+"""Encode Blosc frames on the GPU: shuffle by blocks, compress all streams of a batch in one call, assemble.
 
 Streams and chunks that do not become smaller are stored raw, as c-blosc does.
 """
@@ -13,20 +13,19 @@ import numpy as np
 from gpuzarr.batch import ALIGNMENT, PACKED, BytesSpec, EncodedBatch, Unmeasured, packed
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp.compress import MAX_INPUT_BYTES
-from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, HEADER, LZ4, ZSTD
+from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, HEADER, ZSTD
 from gpuzarr.formats.blosc_shape import MAX_CHUNK_BYTES, FrameShape
-from gpuzarr.gpu import algorithms
-from gpuzarr.gpu.compact import aligned, in_slots, places
+from gpuzarr.gpu import blosc_streams
+from gpuzarr.gpu.blosc_streams import Compressed
+from gpuzarr.gpu.compact import aligned, places
 from gpuzarr.gpu.shuffle import Blocks, bitshuffle, shuffle
 from gpuzarr.gpu.tables import THREADS, addresses, copy, grid, table
-
-_ALGORITHMS = {LZ4: algorithms.LZ4, ZSTD: algorithms.ZSTD}
 
 
 def why_host(cname: str, clevel: int, spec: BytesSpec) -> str | None:
     """None where a GPU encodes chunks of this spec (if not `too_large`); else the reason why not."""
-    if cname not in ("lz4", "zstd"):
-        return f"nvCOMP does not compress {cname} streams"
+    if cname == "lz4hc":
+        return "nvCOMP has one level of lz4, which compresses less than lz4hc"
     if cname == "zstd" and clevel > 5:
         return f"nvCOMP's zstd has one level, which is less than clevel {clevel} asks for"
     if spec.nbytes is None:
@@ -38,25 +37,26 @@ def why_host(cname: str, clevel: int, spec: BytesSpec) -> str | None:
 
 def too_large(shape: FrameShape) -> str | None:
     largest = max(shape.part, shape.last)
-    if shape.copied or largest <= MAX_INPUT_BYTES:
+    if shape.copied or largest <= MAX_INPUT_BYTES or not blosc_streams.is_limited(shape.codec):
         return None
     return f"nvCOMP compresses at most {MAX_INPUT_BYTES} bytes a stream"
 
 
-def encode(shape: FrameShape, chunks: EncodedBatch, device: Device) -> EncodedBatch | Unmeasured:
+def encode(shape: FrameShape, clevel: int, chunks: EncodedBatch, device: Device) -> EncodedBatch | Unmeasured:
     """Encode a batch of chunks of `shape.nbytes` bytes each."""
     if shape.copied or not len(chunks):
         return _copied(shape, device, chunks)
-    return _compressed(shape, device, chunks)
+    return _compressed(shape, clevel, device, chunks)
 
 
-def scratch_bytes(shape: FrameShape, device: Device) -> tuple[int, int]:
+def scratch_bytes(shape: FrameShape, clevel: int, device: Device) -> tuple[int, int]:
     """See `codecs.contract.KnowsEncodeScratch`: a stage for the shuffle, slots and scratch of streams, the frame."""
     frame = shape.nbytes + ALIGNMENT
     if shape.copied:
         return frame, frame
-    algorithm, largest = _ALGORITHMS[shape.codec], max(shape.part, shape.last)
-    stream = device.compressed_capacity(algorithm, largest) + device.compression_scratch(algorithm, largest)
+    largest = max(shape.part, shape.last)
+    stream = blosc_streams.slot_bytes(shape.codec, largest, device)
+    stream += blosc_streams.scratch_bytes(shape.codec, largest, clevel, device)
     return shape.nbytes + frame + shape.streams * (stream + ALIGNMENT + 64), frame
 
 
@@ -71,31 +71,29 @@ def _copied(shape: FrameShape, device: Device, chunks: EncodedBatch) -> EncodedB
     return made
 
 
-def _compressed(shape: FrameShape, device: Device, chunks: EncodedBatch) -> Unmeasured:
+def _compressed(shape: FrameShape, clevel: int, device: Device, chunks: EncodedBatch) -> Unmeasured:
     count, stage = len(chunks), _Stage.of(shape, chunks, device)
     plain = stage.streams(shape)
     nbytes = np.full((count, shape.streams), shape.part)
     if shape.last:
         nbytes[:, -1] = shape.last
-    algorithm = _ALGORITHMS[shape.codec]
-    slot_bytes = aligned(device.compressed_capacity(algorithm, max(shape.part, shape.last)))
-    slots, where = in_slots(plain.size, slot_bytes, device)
-    sizes = device.compress(algorithm, plain, nbytes.reshape(-1), where)
-    return _assembled(shape, device, chunks, plain, slots, slot_bytes, sizes)
+    made = blosc_streams.compress(shape.codec, plain, nbytes.reshape(-1), clevel, device)
+    return _assembled(shape, device, chunks, plain, made)
 
 
 def _assembled(
-    shape: FrameShape, device: Device, chunks: EncodedBatch, plain: np.ndarray, slots: Any, slot_bytes: int, sizes: Any
+    shape: FrameShape, device: Device, chunks: EncodedBatch, plain: np.ndarray, made: Compressed
 ) -> Unmeasured:
-    """Assemble frames of compressed streams in `slots`, or of raw ones at `plain`, whichever is smaller."""
+    """Assemble frames of compressed streams, or of raw ones at `plain`, whichever is smaller."""
     count = len(chunks)
     cut = tuple(np.uint64(n) for n in (shape.full, shape.splits, shape.part, shape.last))
     offset, total = device.empty(4 * plain.size).view(np.uint32), device.empty(8 * count).view(np.uint64)
     layout = device.kernel("blosc_write.cu", "blosc_layout")
-    layout((count,), (THREADS,), (sizes, *cut, offset, total, np.uint32(count)))
+    layout((count,), (THREADS,), (made.sizes, *cut, offset, total, np.uint32(count)))
     (starts, total), target = places(device, total, 0), device.empty(count * aligned(shape.nbytes + HEADER))
     arguments = (
-        *(table(device, addresses(chunks, device)), table(device, plain), slots, np.uint64(slot_bytes), sizes, offset),
+        *(table(device, addresses(chunks, device)), table(device, plain)),
+        *(made.slots, np.uint64(made.slot_bytes), made.sizes, offset),
         *(total, starts, *cut, np.uint32(shape.first_word), np.uint32(shape.blocksize), target),
         *(np.uint64(len(target)), np.uint32(count)),
     )

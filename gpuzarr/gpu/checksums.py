@@ -1,7 +1,12 @@
-"""Compute CRC-32 (of gzip), CRC-32C and Adler-32 of many ranges on the GPU, and compare them with stored ones."""
+"""Compute checksums of many ranges on the GPU, and compare them with stored ones.
+
+CRC-32 (of gzip), CRC-32C, Adler-32, Fletcher-32 and Jenkins' lookup3. Functions `..._of` take a table of the ranges
+that is on the device: addresses, then sizes, uint64; `longest` is the most bytes that one has.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -15,6 +20,7 @@ CRC32 = 0xEDB88320  # polynomials, reflected
 CRC32C = 0x82F63B78
 LITTLE, BIG = 0x3210, 0x0123  # byte order of a stored checksum, as PRMT selects it
 _LANES = 256
+_WARP = 32  # threads
 _SEGMENT = 64 << 10  # bytes a block of threads
 
 
@@ -24,7 +30,7 @@ def crc32(device: Device, places: np.ndarray, sizes: np.ndarray, polynomial: int
 
 
 def crc32_of(device: Device, ranges: Any, longest: int, polynomial: int) -> Any:
-    """`crc32` of ranges in a table on the device: addresses, then sizes, at most `longest`."""
+    """`crc32` of ranges in a table on the device."""
     count, segment = len(ranges) // 2, _segment(longest)
     crc = device.filled(4 * count, 0).view(np.uint32)
     arguments = (ranges, device.upload(_powers(polynomial)), np.uint64(segment), crc, np.uint32(count))
@@ -33,14 +39,46 @@ def crc32_of(device: Device, ranges: Any, longest: int, polynomial: int) -> Any:
 
 
 def adler32(device: Device, places: np.ndarray, sizes: np.ndarray) -> Any:
-    """The Adler-32 of each range of less than 4 GiB, a uint32 array of the device."""
-    count = len(sizes)
-    where, sums = table(device, places, sizes), device.filled(16 * count, 0).view(np.uint64)
+    """The Adler-32 of each range of bytes, a uint32 array of the device."""
+    return adler32_of(device, table(device, places, sizes), int(sizes.max(initial=0)))
+
+
+def adler32_of(device: Device, ranges: Any, longest: int) -> Any:
+    """`adler32` of ranges in a table on the device."""
+    count, sums = len(ranges) // 2, _sums(device, "adler32.cu", "adler32_sums", ranges, longest)
     adler = device.empty(4 * count).view(np.uint32)
-    arguments = (where, np.uint64(_SEGMENT), sums, np.uint32(count))
-    device.kernel("adler32.cu", "adler32_sums")(grid(sizes, _SEGMENT), (THREADS,), arguments)
-    device.kernel("adler32.cu", "adler32_join")(threads_for(count), (THREADS,), (where, sums, adler, np.uint32(count)))
+    arguments = (ranges, sums, adler, np.uint32(count))
+    device.kernel("adler32.cu", "adler32_join")(threads_for(count), (THREADS,), arguments)
     return adler
+
+
+def fletcher32_of(device: Device, ranges: Any, longest: int) -> Any:
+    """The Fletcher-32 of each range of bytes, as HDF5 has it; a uint32 array of the device."""
+    count, sums = len(ranges) // 2, _sums(device, "fletcher32.cu", "fletcher32_sums", ranges, longest)
+    fletcher = device.empty(4 * count).view(np.uint32)
+    device.kernel("fletcher32.cu", "fletcher32_join")(
+        threads_for(count), (THREADS,), (sums, fletcher, np.uint32(count))
+    )
+    return fletcher
+
+
+def jenkins_lookup3_of(device: Device, ranges: Any, initval: int, prefix: bytes) -> Any:
+    """Jenkins' lookup3 of each range of bytes behind `prefix`, a uint32 array of the device."""
+    count = len(ranges) // 2
+    made = device.empty(4 * count).view(np.uint32)
+    before = device.upload(np.frombuffer(prefix or b"\0", np.uint8))
+    arguments = (ranges, before, np.uint64(len(prefix)), np.uint32(initval), made, np.uint32(count))
+    device.kernel("jenkins_lookup3.cu", "jenkins_lookup3")((count,), (_WARP,), arguments)
+    return made
+
+
+def _sums(device: Device, file: str, name: str, ranges: Any, longest: int) -> Any:
+    """Two sums of each range, of which a checksum is made; uint64."""
+    count = len(ranges) // 2
+    sums = device.filled(16 * count, 0).view(np.uint64)
+    arguments = (ranges, np.uint64(_SEGMENT), sums, np.uint32(count))
+    device.kernel(file, name)(grid(np.full(count, longest), _SEGMENT), (THREADS,), arguments)
+    return sums
 
 
 def compare(device: Device, values: Any, stored: np.ndarray, order: int, chunk: np.ndarray, problem: str) -> None:
@@ -50,15 +88,19 @@ def compare(device: Device, values: Any, stored: np.ndarray, order: int, chunk: 
     device.kernel("check.cu", "bad_checksum")(threads_for(count), (THREADS,), arguments)
 
 
-def verify_crc32c(chunks: EncodedBatch, payload: EncodedBatch, at_end: bool, device: Device) -> None:
-    """Compare the CRC-32C of each payload with the 4 bytes (little-endian) before or behind it in its chunk."""
+def verify(
+    chunks: EncodedBatch, payload: EncodedBatch, at_end: bool, device: Device,
+    checksum: Callable[[Device, Any, int], Any], problem: str,
+) -> None:  # fmt: skip
+    """Compare the checksum of each payload with the 4 bytes (little-endian) before or behind it in its chunk."""
     if not len(chunks):
         return
     stored = addresses(chunks, device)
     if at_end:
         stored = stored + payload.sizes.astype(np.uint64)
-    values = crc32(device, addresses(payload, device), payload.sizes, CRC32C)
-    compare(device, values, stored, LITTLE, np.arange(len(chunks)), "crc32c: the checksum does not match")
+    ranges = table(device, addresses(payload, device), payload.sizes)
+    values = checksum(device, ranges, int(payload.sizes.max(initial=0)))
+    compare(device, values, stored, LITTLE, np.arange(len(chunks)), problem)
 
 
 def _segment(longest: int) -> int:

@@ -18,7 +18,7 @@ from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 
 @dataclass(frozen=True)
 class AxisRun:
-    """Chunks `first` to `first + count - 1` of one axis, `size` elements each.
+    """Chunks `first` to `first + count - 1` of one axis, which decode to `size` elements each.
 
     `inside` selects the wanted elements of each chunk: a slice, or an index array where `count` is 1. `outside` selects
     where they are in the result: `each` elements per chunk, chunk after chunk. `of_list`: an index array selected them.
@@ -46,19 +46,19 @@ class AxisRun:
         return isinstance(self.inside, slice) and isinstance(self.outside, slice)
 
     def covers(self, axis: Axis) -> bool:
-        """Return True if all elements of the chunks are wanted; of a range, those inside the array.
+        """Return True if all elements that the axis uses of the chunks are wanted; of a range, those inside the array.
 
         The last chunk may reach beyond it. An index array never covers that one, as in zarr-python.
         """
-        if self.of_list:
-            return (self.each if isinstance(self.inside, slice) else len(np.unique(self.inside))) == self.size
         last = int(self.first) + self.count - 1
         if isinstance(axis, RectilinearAxis):
             start, end = axis.edges[last], axis.edges[last + 1]
         else:
             start, end = last * axis.size, (last + 1) * axis.size
+        if self.of_list:
+            return (self.each if isinstance(self.inside, slice) else len(np.unique(self.inside))) == end - start
         within = min(end, axis.length) - start
-        return self.each == within and (self.count == 1 or self.each == self.size)
+        return self.each == within and (self.count == 1 or self.each == end - start)
 
 
 def listed(index: slice | np.ndarray) -> np.ndarray:
@@ -67,11 +67,18 @@ def listed(index: slice | np.ndarray) -> np.ndarray:
 
 
 def starts_of(axis: Axis, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First elements and sizes of chunks, int64 (n,) each."""
+    """First elements and sizes of chunks along an axis, int64 (n,) each. They may decode to more: `decoded_of`."""
     if isinstance(axis, RectilinearAxis):
         edges = np.asarray(axis.edges, np.int64)
         return edges[chunks], edges[chunks + 1] - edges[chunks]
     return chunks * axis.size, np.full(len(chunks), axis.size, np.int64)
+
+
+def decoded_of(axis: Axis, chunks: np.ndarray) -> np.ndarray:
+    """Elements that chunks decode to along an axis, int64 (n,)."""
+    if isinstance(axis, RectilinearAxis):
+        return np.asarray(axis.decoded_sizes, np.int64)[chunks]
+    return np.full(len(chunks), axis.size, np.int64)
 
 
 def chunk_of(axis: Axis, index: np.ndarray) -> np.ndarray:
@@ -131,16 +138,18 @@ def _of_range(axis: Axis, index: range, shard_chunks: int) -> list[AxisRun]:
     wanted = each > 0
     if not wanted.all():  # a step longer than a chunk skips some
         chunks, sizes, outside, inside, each = (a[wanted] for a in (chunks, sizes, outside, inside, each))
-    return _Slices(chunks, sizes, inside, outside, each, np.full(len(chunks), step)).runs(shard_chunks)
+    decoded, steps = decoded_of(axis, chunks), np.full(len(chunks), step)
+    return _Slices(chunks, sizes, decoded, inside, outside, each, steps).runs(shard_chunks)
 
 
 @dataclass(frozen=True)
 class _Slices:
     """Chunks, ascending, of which slices are wanted: `each` elements, of which the first is `inside` in the chunk and
-    `outside` in the result. All int64 (n,)."""
+    `outside` in the result. `sizes`, `decoded`: see `starts_of`. All int64 (n,)."""
 
     chunks: np.ndarray
     sizes: np.ndarray
+    decoded: np.ndarray
     inside: np.ndarray
     outside: np.ndarray
     each: np.ndarray
@@ -148,19 +157,19 @@ class _Slices:
 
     def take(self, which: np.ndarray) -> _Slices:
         """Some of the chunks."""
-        columns = (self.chunks, self.sizes, self.inside, self.outside, self.each, self.steps)
+        columns = (self.chunks, self.sizes, self.decoded, self.inside, self.outside, self.each, self.steps)
         return _Slices(*(column[which] for column in columns))
 
     def runs(self, shard_chunks: int, of_list: bool = False) -> list[AxisRun]:
         """Runs of those that are alike and follow each other."""
         ends = (np.diff(self.chunks) != 1) | (np.diff(self.outside) != self.each[:-1])
-        for column in (self.sizes, self.inside, self.each, self.steps):
+        for column in (self.sizes, self.decoded, self.inside, self.each, self.steps):
             ends |= np.diff(column) != 0
         if shard_chunks:
             ends |= self.chunks[1:] % shard_chunks == 0
         firsts = np.concatenate([[0], np.flatnonzero(ends) + 1])
         counts = np.diff(firsts, append=len(self.chunks)).tolist()
-        columns = (self.chunks, self.sizes, self.inside, self.outside, self.each, self.steps)
+        columns = (self.chunks, self.decoded, self.inside, self.outside, self.each, self.steps)
         rows = zip(counts, *(column[firsts].tolist() for column in columns), strict=True)
         return [
             AxisRun(chunk, count, size, slice(a, a + (n - 1) * step + 1, step), slice(o, o + n * count), n, of_list)
@@ -185,14 +194,15 @@ def _of_array(axis: Axis, index: np.ndarray, shard_chunks: int) -> list[AxisRun]
     even = _keeps(inside, steps, number) & (steps > 0)
     together = np.ones_like(even) if is_sorted else _keeps(outside, np.ones_like(steps), number)
     starts, sizes = starts_of(axis, chunks[firsts])
+    decoded = decoded_of(axis, chunks[firsts])
     inside = inside - starts[number]
     is_sliced = even & together
     found: list[AxisRun] = []
     if len(firsts) > MAX_PYTHON_ROWS and is_sliced.any():
-        slices = _Slices(chunks[firsts], sizes, inside[firsts], outside[firsts], each, steps)
+        slices = _Slices(chunks[firsts], sizes, decoded, inside[firsts], outside[firsts], each, steps)
         found = slices.take(is_sliced).runs(shard_chunks, of_list=True)
-        firsts, each, sizes, even, together = (x[~is_sliced] for x in (firsts, each, sizes, even, together))
-    rows = zip(*(x.tolist() for x in (chunks[firsts], firsts, each, sizes, even, together)), strict=True)
+        firsts, each, decoded, even, together = (x[~is_sliced] for x in (firsts, each, decoded, even, together))
+    rows = zip(*(x.tolist() for x in (chunks[firsts], firsts, each, decoded, even, together)), strict=True)
     for chunk, first, m, size, is_even, is_one in rows:
         part = slice(first, first + m)
         places = _as_slice(inside[part], is_even), _as_slice(outside[part], is_one)

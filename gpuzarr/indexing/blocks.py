@@ -35,6 +35,7 @@ class ChunkBlock:
 
     @property
     def chunk_shape(self) -> tuple[int, ...]:
+        """The shape that each chunk decodes to."""
         return tuple([s.size for s in self.runs])
 
     def __len__(self) -> int:
@@ -133,12 +134,12 @@ class ChunkBlock:
             assign(*self._cells(out), taken(*self._chunks(batch), xp), xp, cast)
 
     def covers(self, axes: tuple[Axis, ...]) -> bool:
-        """Return True if every element of the chunks that is within the array is wanted."""
+        """Return True if every element that the array uses of the chunks is wanted."""
         return all(s.covers(axis) for s, axis in zip(self.runs, axes, strict=True))
 
     @property
     def whole(self) -> bool:
-        """Return True if every element of the chunks is wanted once, also those beyond the end of the array."""
+        """Return True if every element of the chunks is wanted once, also those that the array does not use."""
         return all(s.each == s.size and isinstance(s.inside, slice) for s in self.runs)
 
     def gather(self, value: Any, batch: Any, xp: Any) -> None:

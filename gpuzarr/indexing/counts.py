@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from gpuzarr.errors import NoMemoryError
-from gpuzarr.indexing.axis import chunk_of, starts_of
+from gpuzarr.indexing.axis import chunk_of, decoded_of, starts_of
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 
@@ -28,7 +28,8 @@ Index = range | np.ndarray
 
 @dataclass(frozen=True)
 class Touched:
-    """The chunks that a selection touches: their number, the elements of all of them, and how many are covered.
+    """The chunks that a selection touches: their number, the elements that all of them decode to, and how many are
+    covered.
 
     Every element of a covered chunk is selected (by a range: that is within the array). Of a whole selection, or along
     one axis.
@@ -78,16 +79,17 @@ def _of_range(axis: RegularAxis, index: range) -> Touched:
 def _of_edges(axis: RectilinearAxis, index: range) -> Touched:
     edges = np.asarray(axis.edges, np.int64)
     first = np.clip(-((index.start - np.minimum(edges, axis.length)) // index.step), 0, len(index))
-    wanted, sizes = np.diff(first), np.diff(edges)
+    wanted, decoded = np.diff(first), np.asarray(axis.decoded_sizes, np.int64)
     within = np.minimum(edges[1:], axis.length) - edges[:-1]
-    elements = int(sizes[wanted > 0].sum())
+    elements = int(decoded[wanted > 0].sum())
     return Touched(int(np.count_nonzero(wanted)), elements, int(np.count_nonzero((wanted == within) & (wanted > 0))))
 
 
 def _of_array(axis: Axis, index: np.ndarray) -> Touched:
     chunks, wanted = np.unique(chunk_of(axis, np.unique(index)), return_counts=True)
     _, sizes = starts_of(axis, chunks)
-    return Touched(len(chunks), sum(sizes.tolist()), int(np.count_nonzero(wanted == sizes)))
+    elements = sum(decoded_of(axis, chunks).tolist())
+    return Touched(len(chunks), elements, int(np.count_nonzero(wanted == sizes)))
 
 
 def touches(selection: Outer | Points, axes: Sequence[Axis], chunk: Sequence[int]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gpuzarr.batch import MAX_PYTHON_ROWS
-from gpuzarr.indexing.axis import axis_runs, chunk_of, starts_of
+from gpuzarr.indexing.axis import axis_runs, chunk_of, decoded_of, starts_of
 from gpuzarr.indexing.blocks import ChunkBlock
 from gpuzarr.indexing.points import ChunkPoints
 from gpuzarr.indexing.selection import Outer, Points
@@ -79,8 +79,8 @@ def _point_parts(points: Points, axes: tuple[Axis, ...]) -> Iterator[ChunkPoints
 
 
 def of_one_shape(everything: Chunks, axes: tuple[Axis, ...]) -> Iterator[Chunks]:
-    """The same for each shape of chunk that is among them: `everything` has `coords`, and none of its chunks twice."""
-    sizes = [starts_of(axis, at)[1] for axis, at in zip(axes, everything.coords.T, strict=True)]
+    """The same for each shape that some of the chunks decode to. `everything` has `coords`, and no chunk twice."""
+    sizes = [decoded_of(axis, at) for axis, at in zip(axes, everything.coords.T, strict=True)]
     shapes = np.stack(sizes, axis=1) if axes else np.zeros((1, 0), np.int64)
     if (shapes == shapes[0]).all():
         yield replace(everything, chunk_shape=tuple(shapes[0].tolist()))

@@ -136,8 +136,8 @@ class Layout:
 
     @cached_property
     def first_chunk_shape(self) -> tuple[int, ...]:
-        """The shape of the first chunk; of all of them where the grid is regular."""
-        return tuple([*a.edges[1:2], 1][0] if isinstance(a, RectilinearAxis) else a.size for a in self.axes)
+        """The shape that the first chunk decodes to; that of all of them where the grid is regular."""
+        return tuple([*a.decoded_sizes[:1], 1][0] if isinstance(a, RectilinearAxis) else a.size for a in self.axes)
 
     def check(self) -> None:
         """Raise MetadataError if the codecs cannot follow each other, or do not fit the first chunk."""

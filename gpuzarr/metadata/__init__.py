@@ -23,7 +23,10 @@ from gpuzarr.errors import MetadataError, NoMemoryError
 
 @dataclass(frozen=True)
 class RegularAxis:
-    """One axis of a chunk grid: `length` elements in chunks of `size`; the last chunk may reach beyond the end."""
+    """One axis of a chunk grid: `length` elements in chunks of `size`; the last chunk may reach beyond the end.
+
+    The axis uses all elements that a chunk decodes to, up to its end.
+    """
 
     length: int
     size: int
@@ -38,13 +41,23 @@ class RegularAxis:
         """The size of all chunks."""
         return self.size
 
+    @property
+    def decoded_sizes(self) -> int:
+        """The elements that each chunk decodes to."""
+        return self.size
+
 
 @dataclass(frozen=True)
 class RectilinearAxis:
-    """One axis of a chunk grid whose chunks differ: chunk i is [edges[i], edges[i+1]); edges[0] is 0."""
+    """One axis of a chunk grid whose chunks differ: chunk i is [edges[i], edges[i+1]); edges[0] is 0.
+
+    `decoded`: the elements that each chunk decodes to, of which the axis uses the first; None where it uses all of
+    them, up to its end. (No metadata says so yet: the extension `encoded_chunk_shapes` is a proposal.)
+    """
 
     length: int
     edges: tuple[int, ...]
+    decoded: tuple[int, ...] | None = None
 
     @property
     def count(self) -> int:
@@ -53,8 +66,13 @@ class RectilinearAxis:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The size of each chunk."""
+        """The size of each chunk: the elements that the axis uses of it, or would if it were longer."""
         return tuple(end - start for start, end in pairwise(self.edges))
+
+    @property
+    def decoded_sizes(self) -> tuple[int, ...]:
+        """The elements that each chunk decodes to."""
+        return self.sizes if self.decoded is None else self.decoded
 
 
 _COORDINATE_DIGITS = 19  # of the largest int64

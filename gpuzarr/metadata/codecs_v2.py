@@ -52,12 +52,19 @@ def chain(codec_members: list[dict[str, Any]], spec: ChunkSpec, stored: np.dtype
             spec = codec.encoded(spec)
         stored = _makes(member, spec.dtype)
     if found and found[0][1].kind == "array->bytes":
-        head.append(found.pop(0)[1])
+        head.append(_of_the_array(found.pop(0)[1], stored))
     else:
         head.append(_to_bytes(stored))
     if len(found) == 1 and found[0][0]["id"] == "blosc":
         found = [(found[0][0], _sized(found[0][1], stored.itemsize))]
     return (*head, *(_flat(member, codec) for member, codec in found))
+
+
+def _of_the_array(codec: Codec, stored: np.dtype[Any]) -> Codec:
+    """A codec that makes bytes of the array; those of other packages get it in the byte order of the document."""
+    from gpuzarr.codecs.of_numcodecs import OfNumcodecs
+
+    return replace(codec, stored=stored) if isinstance(codec, OfNumcodecs) and not stored.hasobject else codec
 
 
 def _sized(codec: Any, itemsize: int) -> Codec:
@@ -121,7 +128,8 @@ def _byte_orders(dtype: np.dtype[Any]) -> set[str]:
     return {"big" if dtype.newbyteorder(">") == dtype and dtype.itemsize > 1 else "little"}
 
 
-def _flat(member: dict[str, Any], codec: Codec) -> Codec:
+def _flat(member: dict[str, Any], codec: Any) -> Codec:
+    codec = codec.standing(1) if hasattr(codec, "standing") else codec
     if codec.kind == "bytes->bytes":
         return codec
     if codec.kind == "array->bytes":

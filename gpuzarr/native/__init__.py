@@ -13,7 +13,7 @@ from typing import Any
 
 from gpuzarr.errors import GpuZarrWarning, warn
 
-VERSION = 16  # of version.c: one more whenever what a function takes or does changes
+VERSION = 17  # of version.c: one more whenever what a function takes or does changes
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),
@@ -23,6 +23,8 @@ _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "read": ("n", "anaa"),
     "call": ("n", "anaaaaa"),
     "checksums": ("", "anaaa"),
+    "fletcher32": ("n", "an"),
+    "jenkins_lookup3": ("", "naaanna"),
     "xxh32": ("n", "an"),
     "turn": ("", "naaannaa"),
     "count_common_blosc": ("n", "naan"),

@@ -60,7 +60,7 @@ def told(head: list[str], device: Device, said: dict[str, Any], bus: str, host: 
     held = f"{said['peak_pinned_bytes']} pinned and {said['peak_device_bytes']} on the device"
     on_gpu = [
         f"over the bus {bus}; held at most {held} (limit {said['memory_limit']})",
-        f"nvCOMP streams: {streams}; {host}",
+        f"compressed streams: {streams}; {host}",
     ]
     last = f"milliseconds: {times}; limited by {said['limited_by']}"
     return "\n".join([*head, *(on_gpu if device.gpu else []), last])

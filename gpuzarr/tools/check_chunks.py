@@ -17,6 +17,7 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, GpuZarrError, StoreError
+from gpuzarr.indexing.axis import decoded_of
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.nodes.array import Array
 from gpuzarr.read.faults import halved
@@ -55,7 +56,8 @@ class Fault:
 def too_large(array: Array, limit: int) -> int | None:
     """Bytes of a decoded chunk that has more than the limit; None if none has."""
     spec = array.layout.spec
-    shape = [axis.size if isinstance(axis, RegularAxis) else max(axis.sizes, default=0) for axis in array.layout.axes]
+    axes = array.layout.axes
+    shape = [axis.size if isinstance(axis, RegularAxis) else max(axis.decoded_sizes, default=0) for axis in axes]
     nbytes = 0 if spec.nbytes is None else prod(shape) * spec.dtype.itemsize
     return nbytes if nbytes > limit else None
 
@@ -92,10 +94,7 @@ class _Run:
         if layout.is_regular:
             yield layout.first_chunk_shape, coords
             return
-        sizes = [
-            np.full(len(coords), axis.size) if isinstance(axis, RegularAxis) else np.array(axis.sizes)[coords[:, i]]
-            for i, axis in enumerate(layout.axes)
-        ]
+        sizes = [decoded_of(axis, coords[:, i]) for i, axis in enumerate(layout.axes)]
         shapes, which = np.unique(np.stack(sizes, axis=1), axis=0, return_inverse=True)
         for number, shape in enumerate(shapes.tolist()):
             yield tuple(shape), coords[which.reshape(-1) == number]

@@ -10,6 +10,7 @@ import numpy as np
 
 from gpuzarr import codecs
 from gpuzarr.batch import BytesSpec, ChunkSpec
+from gpuzarr.codecs import imagecodecs
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.codecs.step import Step
 from gpuzarr.errors import MetadataError
@@ -26,12 +27,16 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {  # of codecs that cannot do withou
     "numcodecs.categorize": _LABELS,
     "numcodecs.delta": {"dtype": "<i4"},
     "numcodecs.fixedscaleoffset": {"offset": 0, "scale": 1, "dtype": "<f4", "astype": "<f4"},
+    "jpeg": {"quality": 90},
     "n5_default": {"codecs": [_TURNED, {"name": "bytes", "configuration": {"endian": "big"}}]},
+    "offset": {"offset": 4},
     "optional": {"mask_codecs": ["packbits"], "data_codecs": [LITTLE]},
+    "pad": {"location": "start", "nbytes": 4},
     "numcodecs.quantize": {"digits": 2, "dtype": "<f4"},
     "reshape": {"shape": [4]},
     "sharding_indexed": _SHARD,
     "numcodecs.shuffle": {"elementsize": 4},
+    "singleton_dim": {"operations": [{"insert": 0}]},
     "transpose": {"order": [1, 0]},
     "numcodecs.vlen-array": {"dtype": "<i4"},
     "zarrs.vlen": _VLEN,
@@ -51,7 +56,7 @@ DTYPES = {  # of the chunks of codecs that do not take any
     **dict.fromkeys(("numcodecs.json2", "numcodecs.msgpack2", "numcodecs.pickle"), np.dtype("O")),
 }
 LIBRARIES = {  # modules by the packages that bring them, of codecs that need more than NumPy and Python's own
-    **dict.fromkeys(("blosc", "numcodecs.jenkins_lookup3", "numcodecs.fletcher32", "numcodecs.lz4"), ("numcodecs",)),
+    **dict.fromkeys(("blosc", "numcodecs.jenkins_lookup3", "numcodecs.lz4"), ("numcodecs",)),
     **dict.fromkeys(("numcodecs.shuffle", "gpuzarr.n5_lz4", "numcodecs.vlen-array"), ("numcodecs",)),
     **dict.fromkeys(("vlen-utf8", "vlen-bytes"), ("numcodecs",)),
     **dict.fromkeys(("gzip", "numcodecs.zlib"), ("isal",)),
@@ -62,6 +67,8 @@ LIBRARIES = {  # modules by the packages that bring them, of codecs that need mo
     "numcodecs.zfpy": ("zfpy",),
     "zfp": ("zfpy",),
     "cast_value": ("ml_dtypes",),
+    **dict.fromkeys(("jpeg", "jpegxl", "lzw"), ("imagecodecs",)),
+    **{codec.names[0]: ("imagecodecs",) for codec in imagecodecs.CODECS},
 }
 PACKAGES = {"google_crc32c": "google-crc32c"}  # whose names differ from those of their modules
 _SHAPE, _NBYTES = (2, 2), 4096  # of an ordinary chunk
@@ -80,7 +87,7 @@ class CodecRow:
     kind
         "array->array", "array->bytes" or "bytes->bytes".
     decode_cpu, encode_cpu
-        "yes", or "no" if a library is missing.
+        "yes", or "no" if a library is missing, or only decodes.
     decode_cuda, encode_cuda
         "yes", or "no": then the CPU does it, and the chunks are copied. This is for ordinary chunks, of integers where
         the codec takes these: `gpuzarr info` and `Array.explain` say what is true of an array.
@@ -136,7 +143,7 @@ def _row(name: str, codec: Any) -> CodecRow:
         ids=tuple(codec.ids),
         kind=codec.kind,
         decode_cpu=on_cpu,
-        encode_cpu=on_cpu,
+        encode_cpu="no" if getattr(codec, "only_read", False) else on_cpu,
         decode_cuda="no" if why[0] else "yes",
         encode_cuda="no" if why[1] else "yes",
         why_not_decode=why[0],

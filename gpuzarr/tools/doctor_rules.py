@@ -20,7 +20,8 @@ NEEDED = {  # least versions of what gpuzarr cannot do without
 OPTIONAL = {  # what brings them: an extra of gpuzarr, or nothing but pip
     **dict.fromkeys(("obstore", "fsspec"), "remote"),
     "icechunk": "icechunk",
-    **dict.fromkeys(("h5py", "hdf5plugin", "pyarrow", "kerchunk", "scipy", "tifffile", "imagecodecs"), "references"),
+    **dict.fromkeys(("h5py", "hdf5plugin", "pyarrow", "kerchunk", "scipy", "tifffile"), "references"),
+    **dict.fromkeys(("imagecodecs", "pcodec", "zfpy", "msgpack"), "codecs"),
     **dict.fromkeys(("cfgrib", "eccodes"), "grib"),
     "xarray": "xarray",
     **dict.fromkeys(("dask", "distributed"), "dask"),
@@ -28,7 +29,7 @@ OPTIONAL = {  # what brings them: an extra of gpuzarr, or nothing but pip
     "torch": "torch",
     "jax": "jax",
     "rich": "tools",
-    **dict.fromkeys(("pcodec", "zfpy", "msgpack", "crc32c", "tqdm", "virtualizarr"), ""),
+    **dict.fromkeys(("crc32c", "tqdm", "virtualizarr"), ""),
 }
 LEAST = {  # of optional packages
     "zarr": "3.1",

@@ -6,7 +6,7 @@ The plan depends on the layout, the selection, the kind of device and the memory
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import prod
 
@@ -132,7 +132,7 @@ def filled(layout: Layout) -> tuple[Axis, ...]:
     """The axes of a layout, up to the ends of its last objects."""
     counts = layout.per_object or (1,) * len(layout.axes)
     return tuple(
-        RectilinearAxis(axis.edges[-1], axis.edges)
+        replace(axis, length=axis.edges[-1])
         if isinstance(axis, RectilinearAxis)
         else RegularAxis(-(-axis.length // (axis.size * n)) * axis.size * n, axis.size)
         for axis, n in zip(layout.axes, counts, strict=True)

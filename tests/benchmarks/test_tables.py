@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness import plot, tables
+from benchmarks.harness import codec_docs, plot, tables
 from benchmarks.harness.timing import RESULTS, is_finished
+from gpuzarr.tools import codec_table
 
 MACHINE = {
     "gpu": "NVIDIA H200",
@@ -47,6 +48,12 @@ def test_the_readme_is_what_the_results_say() -> None:
     text = tables.README.read_text()
     assert text == tables.filled(text), "python -m benchmarks.harness.tables writes it"
     assert all(f"<!-- table {name} -->" in text for name in tables.TABLES)
+
+
+def test_the_page_of_codecs_is_what_the_code_says() -> None:
+    text = codec_docs.PAGE.read_text()
+    assert text == codec_docs.page(), "python -m benchmarks.harness.tables writes it"
+    assert all(f"`{name}`" in text for row in codec_table() for name in (*row.names[:1], *row.ids))
 
 
 def test_without_a_gpu_it_says_so(tmp_path: Path) -> None:

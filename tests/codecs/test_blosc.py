@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 
 import numcodecs
 import numpy as np
@@ -16,7 +17,7 @@ from gpuzarr.codecs.blosc import Blosc
 from gpuzarr.cpu import blosc_snappy
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats import blosc_frame
-from tests.chunks import CPU, decode_bytes, encoded_batch, whole
+from tests.chunks import CPU, decode_bytes, encode_bytes, encoded_batch, whole
 
 SIZES = (0, 1, 15, 100, 127, 128, 129, 1000, 4096, 30011, 65536, 70001)
 CNAMES = ("blosclz", "lz4", "lz4hc", "zlib", "zstd")
@@ -159,6 +160,24 @@ def test_writes_what_numcodecs_writes(cname, typesize):
         codec = Blosc(cname, 4, shuffle, typesize=typesize)
         expected = bytes(numcodecs.Blosc(cname, 4, shuffle).encode(data.view(f"V{typesize}")))
         assert whole(codec.encode(encoded_batch(data.tobytes()), BytesSpec(data.nbytes), CPU)) == [expected]
+
+
+@pytest.mark.parametrize("shuffle", [0, 1, 2])
+@pytest.mark.parametrize("typesize", [1, 2, 4, 17])
+def test_snappy_is_written(shuffle, typesize):
+    """In frames of the shape that c-blosc gives those of lz4."""
+    rng, lz4_byte, snappy_byte = np.random.default_rng(typesize), 1 << 5, 2 << 5
+    for nbytes in (0, 1, 127, 128, 1000, 50_001, 300_000):
+        data = random_chunk(rng, nbytes // typesize * typesize)
+        for clevel in (0, 5):
+            codec = Blosc("snappy", clevel, shuffle, typesize=typesize)
+            (made,), (other,) = encode_bytes(codec, data), encode_bytes(replace(codec, cname="lz4"), data)
+            plain = made[2] & 2 or other[2] & 2
+            assert plain or made[:12] == other[:2] + bytes([other[2] ^ lz4_byte ^ snappy_byte]) + other[3:12]
+            assert decode_bytes(codec, made, nbytes=len(data)) == [data] and len(made) <= len(data) + 16
+            if not made[2] & 2:
+                blocksize = struct.unpack_from("<i", made, 8)[0]
+                assert made[16:] == snappy_chunk(data, typesize, blocksize, shuffle)[16:]
 
 
 def test_header_is_compared_with_stored_size():

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
-from functools import cache
 
 import numpy as np
 import pytest
@@ -22,33 +19,8 @@ UNKNOWN = {"json"}  # a codec of numcodecs before 0.6
 pytestmark = corpus.needed
 
 
-@cache
-def rows() -> list[dict]:
-    return json.loads((corpus.ROOT / "numcodecs/expected_numcodecs.json").read_text())
-
-
 def families() -> list[str]:
-    return sorted({row["family"] for row in rows()}) if corpus.ROOT.is_dir() else []
-
-
-def load(row: dict) -> tuple[np.ndarray, bytes]:
-    fixture = corpus.ROOT / "numcodecs/fixture"
-    encoded = (fixture / row["encoded"]).read_bytes()
-    if row["array"].endswith(".npy"):
-        return np.load(fixture / row["array"]), encoded
-    document = json.loads((fixture / row["array"]).read_text())
-    array = np.empty(len(document["values_C_order"]), object)
-    for i, value in enumerate(document["values_C_order"]):
-        array[i] = element(value)
-    return np.array(array.reshape(document["shape"]), order=document["order"]), encoded
-
-
-def element(value):
-    if isinstance(value, dict) and "b64" in value:
-        return base64.b64decode(value["b64"])
-    if isinstance(value, dict) and "values" in value:
-        return np.array(value["values"], value["dtype"]).reshape(value["shape"])
-    return value
+    return sorted({row["family"] for row in corpus.numcodecs_rows()}) if corpus.ROOT.is_dir() else []
 
 
 def chain(row: dict, array: np.ndarray) -> list:
@@ -78,8 +50,9 @@ def same_objects(found: np.ndarray, array: np.ndarray) -> bool:
 @pytest.mark.parametrize("family", families())
 def test_fixture(family):
     count = 0
-    for row in (row for row in rows() if row["family"] == family and row["codec"]["id"] not in UNKNOWN):
-        array, encoded = load(row)
+    of_family = [row for row in corpus.numcodecs_rows() if row["family"] == family]
+    for row in (row for row in of_family if row["codec"]["id"] not in UNKNOWN):
+        array, encoded = corpus.numcodecs_chunk(row)
         # a codec of numcodecs takes elements as they lie in memory; json2 as they are numbered
         values = array.T if np.isfortran(array) and family not in ("json2", "msgpack2") else array
         spec = ChunkSpec(values.shape, array.dtype.newbyteorder("="))

@@ -133,7 +133,7 @@ def test_missing_packages_are_named(package, name, monkeypatch):
         return real(module, *rest, **options)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(UnsupportedError, match=f"pip install {package}"):
+    with pytest.raises(UnsupportedError, match=rf"{package}: pip install 'gpuzarr\[codecs\]'"):
         v2(name).decode(encoded_batch(b"x"), ChunkSpec((2,), np.dtype("f4")), CPU)
 
 

@@ -218,12 +218,14 @@ def test_nothing_to_decide():
     assert len(Costs().decide(ALGORITHMS["zstd"], sizes(0, 1)).host) == 0
 
 
-HALF = Costs(dict.fromkeys(ALGORITHMS, Rate(1e12, 1e9, 1e9)), 1e15, 1e-12, cores=1)
+HALF = Costs(dict.fromkeys([*ALGORITHMS, "blosclz"], Rate(1e12, 1e9, 1e9)), 1e15, 1e-12, cores=1)
 
 
 @pytest.mark.damaging
 @pytest.mark.parametrize("costs", [Costs(where="gpu"), Costs(where="host"), HALF, Costs()])
-@pytest.mark.parametrize("name", ["zstd", "lz4", "zlib", "gzip", "blosc lz4", "blosc zstd", "blosc zlib"])
+@pytest.mark.parametrize(
+    "name", ["zstd", "lz4", "zlib", "gzip", "blosc lz4", "blosc zstd", "blosc zlib", "blosc blosclz"]
+)
 def test_values_do_not_depend_on_it(gpu, monkeypatch, costs, name):
     kind, _, cname = name.partition(" ")
     encoder = numcodecs.get_codec({"id": kind, **({"cname": cname} if cname else {})})
@@ -270,7 +272,7 @@ def test_calibration_runs(tmp_path):
 
     measured = calibrate.measure(emulated(), stream=4000, many=3, repeats=1)
     assert (
-        set(measured.rates) == set(calibrate.CODECS) < set(ALGORITHMS)
+        set(measured.rates) == set(calibrate.CODECS) < {*ALGORITHMS, "blosclz"}
         and measured.rates["zstd"] != ALGORITHMS["zstd"].rate
     )
     assert "one core" in calibrate.shown(measured)

@@ -116,3 +116,13 @@ def test_writes_gather_by_assignments(name: str, tmp_path: Path, cuda: Any, expr
     a[...] = value
     assert (zarr.open_array(tmp_path, mode="r")[...] == field(True)).all()
     assert set(expressions) == {"__setitem__", *(["ascontiguousarray"] if name == "transpose" else [])}
+
+
+@pytest.mark.parametrize("cname", ["lz4", "zstd", "zlib", "blosclz"])
+def test_writes_of_blosc(cname: str, tmp_path: Path, cuda: Any, expressions: list[str]) -> None:
+    options: dict[str, Any] = {"zarr_format": 2, "compressors": [numcodecs.Blosc(cname)]}
+    zarr.create_array(tmp_path, shape=SHAPE, dtype="f4", chunks=(8, 8, 16), **options)
+    a = gpuzarr.open_array(tmp_path, device="cuda", mode="r+")
+    a[...] = cuda.upload(field(False))
+    assert (zarr.open_array(tmp_path, mode="r")[...] == field(False)).all()
+    assert set(expressions) == {"__setitem__"}

@@ -30,6 +30,7 @@ from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Complete, Launch, Load
 from gpuzarr.devices.trace import Trace, backing_bytes
 from gpuzarr.gpu.algorithms import ALGORITHMS
 from gpuzarr.line import Line
+from tests.emulator import sanitizer
 from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.compiled import Kernel
 from tests.emulator.library import Library
@@ -112,13 +113,14 @@ class Emulated:
         start = GUARD_BYTES + -(memory.ctypes.data + GUARD_BYTES) % 256
         memory[start : start + nbytes] = NEW
         handle = np.frombuffer(memoryview(memory), np.uint8)  # every view refers to this
-        held = weakref.finalize(handle, memory[start : start + nbytes].fill, FREED)
+        sanitizer.close_around(memory, start, start + nbytes)
+        held = weakref.finalize(handle, _free, memory, start, start + nbytes)
         held.atexit = False
         self._guarded.append((memory, start, start + nbytes, held))
         return handle[start : start + nbytes].view(DeviceArray)
 
     def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
-        return allocated(sizes, self.empty)
+        return sanitizer.apart(allocated(sizes, self.empty))
 
     def pinned_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         return self._memory.pinned_buffer(sizes)
@@ -127,7 +129,7 @@ class Emulated:
         return self._memory.decoded_buffer(sizes)
 
     def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
-        return allocated(sizes, self._device_buffer)
+        return sanitizer.apart(allocated(sizes, self._device_buffer))
 
     def _device_buffer(self, nbytes: int) -> DeviceArray:
         data = self._allocate(nbytes)
@@ -254,6 +256,11 @@ def _poisoned_pins() -> Pinned:
 
     pins.give = poison
     return pins
+
+
+def _free(memory: np.ndarray, start: int, end: int) -> None:
+    memory[start:end].fill(FREED)
+    sanitizer.close(memory, start, end)
 
 
 def _is_freed(scratch: np.ndarray) -> bool:

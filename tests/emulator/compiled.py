@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.devices.kernels import KERNELS
+from tests.emulator import sanitizer
 from tests.emulator.arrays import DeviceArray
 
 SHIM = Path(__file__).with_name("cuda_on_host.h")
@@ -24,6 +25,7 @@ FLAGS = (
     *("-std=c++20", "-O1", "-g", "-shared", "-fPIC", "-Wall", "-Wno-unknown-pragmas"),
     *("-fno-strict-aliasing", "-fno-gnu-unique", "-ffp-contract=off"),
     *("-fsanitize=alignment", "-fno-sanitize-recover", "-static-libubsan"),
+    *(sanitizer.FLAGS if sanitizer.ON else ()),
 )
 DTYPES = {"u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8", "i32": "i4", "i64": "i8", "float": "f4", "double": "f8"}
 _DECLARED = r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?"

@@ -10,8 +10,8 @@ import numpy as np
 
 SUCCESS, INVALID_VALUE, ALIGNMENT, TOO_LARGE = 0, 10, 17, 18
 NAMES = ("LZ4", "Snappy", "Deflate", "Gzip", "Zstd")
-ALIGNMENTS = {"LZ4": (1, 1, 2), "Zstd": (4, 1, 1), "Deflate": (1, 8, 8), "Gzip": (1, 8, 8)}
-MAX_INPUT_BYTES = {"LZ4": 1 << 24, "Zstd": 1 << 24}
+ALIGNMENTS = {"LZ4": (1, 1, 2), "Snappy": (1, 1, 1), "Zstd": (4, 1, 1), "Deflate": (1, 8, 8), "Gzip": (1, 8, 8)}
+MAX_INPUT_BYTES = {"LZ4": 1 << 24, "Snappy": 1 << 24, "Zstd": 1 << 24}
 
 
 def memory(address: int, count: int, dtype: Any = np.uint8) -> np.ndarray:
@@ -24,6 +24,7 @@ def capacity(form: str, nbytes: int) -> int:
     """Bytes of a target: at least what each CPU codec needs, and about what the real library answers."""
     return {
         "LZ4": -(-(nbytes + nbytes // 255 + 1) // 8) * 8 + 16,
+        "Snappy": nbytes + nbytes // 6 + 32,
         "Zstd": nbytes + nbytes // 4096 + 64,
         "Deflate": -(-nbytes * 2264 // 8000) * 8 + 256,
         "Gzip": 74176 * max(1, -(-nbytes // 32768)),
@@ -45,7 +46,7 @@ class Compressor:
     def _GetTempSize(
         self, form: str, count: int, largest: int, options: Any, answer: Any, total: int, stream: int
     ) -> int:
-        times = {"LZ4": 0, "Zstd": 3, "Deflate": 9, "Gzip": 6}[form]
+        times = {"LZ4": 0, "Snappy": 0, "Zstd": 3, "Deflate": 9, "Gzip": 6}[form]
         answer._obj.value = times * count * largest + (32 << 10) * count
         return SUCCESS
 
@@ -89,6 +90,7 @@ def _deflate(data: bytes, effort: int, window: int) -> bytes:
 
 ENCODERS = {
     "LZ4": lambda data, effort: bytes(cramjam.lz4.compress_block(data, store_size=False)),
+    "Snappy": lambda data, effort: bytes(cramjam.snappy.compress_raw(data)),
     "Zstd": _zstd,
     "Deflate": lambda data, effort: _deflate(data, effort, -15),
     "Gzip": lambda data, effort: _deflate(data, effort, 31),

@@ -30,6 +30,10 @@
 #define __constant__ static
 #define __shared__ static
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 struct dim3 { unsigned x, y, z; };
 struct alignas(8) uint2 { unsigned x, y; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
@@ -49,7 +53,12 @@ struct Thread {
     unsigned long long shown;   // what this lane shows its warp
     State state;
     int line;
+#ifdef __SANITIZE_ADDRESS__
+    static constexpr size_t stack_bytes = 512 << 10;
+    void* unused = nullptr;     // stack frames that the sanitizer keeps
+#else
     static constexpr size_t stack_bytes = 64 << 10;
+#endif
 };
 
 inline std::vector<Thread> threads;
@@ -57,19 +66,41 @@ inline Thread* self;
 inline jmp_buf scheduler;
 inline std::function<void()> body;
 
+#ifdef __SANITIZE_ADDRESS__  // which is told of every switch between stacks
+struct Stack { const void* bottom = nullptr; size_t bytes = 0; void* unused = nullptr; };
+inline Stack main_stack;
+inline void leave_main(Thread& t) { __sanitizer_start_switch_fiber(&main_stack.unused, t.stack.get(), Thread::stack_bytes); }
+inline void reach_main() { __sanitizer_finish_switch_fiber(main_stack.unused, nullptr, nullptr); }
+inline void leave_thread() { __sanitizer_start_switch_fiber(&self->unused, main_stack.bottom, main_stack.bytes); }
+inline void reach_thread() { __sanitizer_finish_switch_fiber(self->unused, &main_stack.bottom, &main_stack.bytes); }
+#else
+inline void leave_main(Thread&) {}
+inline void reach_main() {}
+inline void leave_thread() {}
+inline void reach_thread() {}
+#endif
+
 inline void wait(State state, unsigned mask, int line)
 {
     self->state = state; self->mask = mask; self->line = line;
-    if (_setjmp(self->resume) == 0) _longjmp(scheduler, 1);
+    if (_setjmp(self->resume) == 0) {
+        leave_thread();
+        _longjmp(scheduler, 1);
+    }
+    reach_thread();
 }
 
-inline void run_thread() { for (;;) body(), wait(finished, 0, 0); }
+inline void run_thread() { for (reach_thread();;) body(), wait(finished, 0, 0); }
 
 // Run a thread until it waits.
 inline void run(Thread& t)
 {
     self = &t;
-    if (_setjmp(scheduler)) return;
+    if (_setjmp(scheduler)) {
+        reach_main();
+        return;
+    }
+    leave_main(t);
     if (t.started) _longjmp(t.resume, 1);
     t.started = true;
     getcontext(&t.context);
@@ -206,6 +237,17 @@ inline unsigned ballot(unsigned mask, bool yes)
     return out;
 }
 
+inline unsigned match_any(unsigned mask, unsigned value)
+{
+    unsigned out = 0;
+    self->shown = value;
+    wait(at_warp_barrier, mask, 0);
+    for (unsigned i = 0; i < 32 && warp_of(*self) + i < threads.size(); ++i)
+        if (mask >> i & 1 && threads[warp_of(*self) + i].shown == value) out |= 1u << i;
+    wait(at_warp_barrier, mask, 0);
+    return out;
+}
+
 }  // namespace host
 
 #define threadIdx (host::self->index)
@@ -218,6 +260,7 @@ template <class T> T __shfl_xor_sync(unsigned m, T v, unsigned x) { return host:
 inline unsigned __ballot_sync(unsigned m, int p) { return host::ballot(m, p); }
 inline int __any_sync(unsigned m, int p) { return host::ballot(m, p) != 0; }
 inline int __all_sync(unsigned m, int p) { return host::ballot(m, !p) == 0; }
+inline unsigned __match_any_sync(unsigned m, unsigned v) { return host::match_any(m, v); }
 inline int __popc(unsigned v) { return __builtin_popcount(v); }
 inline int __clz(int v) { return v ? __builtin_clz(v) : 32; }
 inline unsigned __brev(unsigned v)

@@ -3,13 +3,15 @@
 import zlib
 
 import google_crc32c
+import numcodecs
 import numpy as np
 import pytest
+from numcodecs.jenkins import jenkins_lookup3
 
 from gpuzarr.batch import packed
 from gpuzarr.gpu import checksums
 from gpuzarr.gpu.shuffle import bitunshuffle, shuffle_chunks, unshuffle
-from gpuzarr.gpu.tables import copy
+from gpuzarr.gpu.tables import copy, table
 from tests.gpu.crowded import addresses, bitunshuffled, blocks, crowded, expect, random, unshuffled, unwritten
 
 
@@ -83,6 +85,31 @@ def test_adler32(threads):
     encoded = crowded(threads, chunks)
     got = threads.download(checksums.adler32(threads, addresses(threads, encoded), encoded.sizes))
     assert got.tolist() == [zlib.adler32(c.tobytes()) for c in chunks]
+
+
+def ranges(device, encoded):
+    """The table of the chunks that kernels take."""
+    return table(device, addresses(device, encoded), encoded.sizes)
+
+
+def test_fletcher32(threads):
+    rng = np.random.default_rng(1)
+    sizes = [n for n in CHECKSUM_SIZES if n] + [2, 15, 16, 17, 65534, 131071]
+    ones, last = np.full(200001, 255, np.uint8), np.r_[np.zeros(70000, np.uint8), 1].astype(np.uint8)
+    chunks = [*random(rng, sizes), ones, ones[:-1], np.zeros(999, np.uint8), last, np.r_[ones[:65535], 0].astype("u1")]
+    encoded = crowded(threads, chunks)
+    got = threads.download(checksums.fletcher32_of(threads, ranges(threads, encoded), 200001))
+    assert got.tolist() == [int.from_bytes(numcodecs.Fletcher32().encode(c)[-4:], "little") for c in chunks]
+
+
+@pytest.mark.parametrize("prefix", [b"", b"p", b"twelve bytes", b"a prefix of 29 bytes, not 24."])
+@pytest.mark.parametrize("initval", [0, 2**32 - 1])
+def test_jenkins_lookup3(threads, prefix, initval):
+    chunks = random(np.random.default_rng(1), [*range(27), 383, 384, 385, 767, 768, 769, 1153, 5000])
+    encoded = crowded(threads, chunks)
+    got = threads.download(checksums.jenkins_lookup3_of(threads, ranges(threads, encoded), initval, prefix))
+    before = np.frombuffer(prefix, np.uint8)
+    assert got.tolist() == [jenkins_lookup3(np.concatenate([before, c]), initval) for c in chunks]
 
 
 @pytest.mark.parametrize("wrong, first", [((), -1), ((700,), 700), ((999, 3, 500), 3)])

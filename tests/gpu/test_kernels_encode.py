@@ -6,7 +6,6 @@ import pytest
 from gpuzarr.batch import BytesSpec, measured
 from gpuzarr.codecs import find
 from gpuzarr.devices.cpu import CPU
-from gpuzarr.gpu.append import append_crc32c
 from gpuzarr.gpu.checksums import BIG, LITTLE
 from gpuzarr.gpu.compact import Ends, compacted, places
 from gpuzarr.gpu.empty import is_empty_on_gpu
@@ -97,10 +96,10 @@ def test_blosc(threads, cname, shuffle, width):
 @pytest.mark.parametrize("at_end", [False, True])
 def test_append_crc32c(threads, at_end):
     chunks = random(np.random.default_rng(2), [0, 1, 4, 1025, 70_001])
-    made = append_crc32c(crowded(threads, chunks), at_end, threads)
+    codec = find("crc32c", {"location": "end" if at_end else "start"}, 2)
+    made = codec.encode(crowded(threads, chunks), BytesSpec(None), threads)
     data = threads.download(made.data)
     found = encoded_batch(*(data[s : s + n].tobytes() for s, n in zip(made.starts, made.sizes, strict=True)))
-    codec = find("crc32c", {"location": "end" if at_end else "start"}, 2)
     assert whole(codec.decode(found, BytesSpec(None), CPU)) == [c.tobytes() for c in chunks]
 
 
@@ -110,10 +109,10 @@ def test_append_crc32c_where_the_host_knows_no_sizes(threads, at_end):
     sizes = threads.upload(np.array([len(chunk) for chunk in chunks], np.uint64))
     source = crowded(threads, chunks)
     packed = compacted(threads, threads.upload(addresses(threads, source)), sizes, 70_001, Ends())
-    made = measured(append_crc32c(packed, at_end, threads), threads)
+    codec = find("crc32c", {"location": "end" if at_end else "start"}, 2)
+    made = measured(codec.encode(packed, BytesSpec(None), threads), threads)
     data = threads.download(made.data)
     found = encoded_batch(*(data[s : s + n].tobytes() for s, n in zip(made.starts, made.sizes, strict=True)))
-    codec = find("crc32c", {"location": "end" if at_end else "start"}, 2)
     assert whole(codec.decode(found, BytesSpec(None), CPU)) == [c.tobytes() for c in chunks]
 
 

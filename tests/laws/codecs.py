@@ -6,15 +6,19 @@ A law is a function of a CodecCase and a device. It raises AssertionError where 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, measured
-from gpuzarr.errors import CodecError
-from tests.chunks import CPU, batch_on, decoded, whole
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, measured
+from gpuzarr.errors import CodecError, MetadataError
+from tests.chunks import CPU, batch_on, decoded, encoded_batch, whole
+from tests.hardware import complete
+
+CANARY = 0xC3  # a byte of memory that nothing may change
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class CodecCase:
     `is_checked`: every flipped bit is seen. `peer`: an independent implementation, with `encode` and `decode` as
     numcodecs has them. `is_exact`: both encode to the same bytes. `tolerance`: of values, where the codec loses some.
     `is_open_ended`: a word behind a chunk cannot always be told from its own. `takes_any_bytes`: of the right number.
+    `may_gap`: see laws.agreement.devices_agree.
     """
 
     codec: Any
@@ -34,6 +39,7 @@ class CodecCase:
     tolerance: float = 0
     is_open_ended: bool = False
     takes_any_bytes: bool = False
+    may_gap: bool = False
 
     @property
     def spec(self) -> Any:
@@ -181,8 +187,60 @@ def random_bytes_raise_nothing_else(case: CodecCase, device: Any) -> None:
             case.refuses(device, good, bad, spec)
 
 
-OF_A_CODEC = [what_is_encoded_is_decoded, damage_names_its_chunk, flipped_bits_raise_nothing_else]
-OF_BYTES = [other_sizes_are_refused]
+def addresses_may_be_odd(case: CodecCase, device: Any) -> None:
+    """Chunks lie at any address, with gaps, and so does the memory that they are decoded into, beside which nothing is
+    written."""
+    good = case.encoded()
+    batch = encoded_batch(*[good] * 3, gap=3)
+    if device.gpu:
+        batch = replace(batch, data=device.upload(batch.data), host=batch.data)
+    made = case.codec.decode(batch, case.spec, device)
+    complete(device)
+    if not case.is_of_bytes:
+        assert all(case.equals(each) for each in (device.download(made) if device.gpu else made))
+        return
+    sizes = np.full(3, len(case.value), np.int64)
+    starts = np.array([1, 4 + sizes[0], 11 + 2 * sizes[0]])
+    memory = np.full(int(starts[-1] + sizes[-1]) + 5, CANARY, np.uint8)
+    into = EncodedBatch(device.upload(memory) if device.gpu else memory, starts, sizes)
+    assert case.codec.decode(batch, case.spec, device, into) is into
+    complete(device)
+    found = device.download(into.data) if device.gpu else memory
+    for start in starts.tolist():
+        assert found[start : start + len(case.value)].tobytes() == case.value
+        found[start : start + len(case.value)] = CANARY
+    assert (found == CANARY).all(), "something was written beside"
+
+
+def chunks_may_be_of_unequal_sizes(case: CodecCase, device: Any) -> None:
+    """Of no bytes, one, an odd number, many, where the codec takes these; and each by itself, with its size known."""
+    rng, sizes = np.random.default_rng(4), []
+    for nbytes in (8, 0, 1, 131, 4096, 24, 20_011, 20_016):
+        with suppress(MetadataError):
+            case.codec.encoded(BytesSpec(nbytes))
+            sizes.append(nbytes)
+    values = [(rng.integers(0, 4, nbytes) * 40).astype(np.uint8).tobytes() for nbytes in sizes]
+    encoded = [whole(case.codec.encode(encoded_batch(value), BytesSpec(len(value)), CPU))[0] for value in values]
+    for spec in specs_of(case, device)[1:]:
+        assert case.decoded(device, *encoded, spec=spec) == values
+    for value, chunk in zip(values, encoded, strict=True):
+        spec = BytesSpec(len(value))
+        if device.gpu and case.codec.why_host(spec) is not None:
+            continue
+        assert case.decoded(device, chunk, chunk, spec=spec) == [value, value]
+        why = getattr(case.codec, "why_host_to_encode", case.codec.why_host)(spec)
+        if device.gpu and why is None:
+            made = measured(case.codec.encode(batch_on(device, [value] * 3), spec, device), device)
+            assert made is None or case.decoded(CPU, *taken(made, device), spec=spec) == [value] * 3
+
+
+def taken(batch: EncodedBatch, device: Any) -> list[bytes]:
+    data = device.download(batch.data)
+    return [data[s : s + n].tobytes() for s, n in zip(batch.starts, batch.sizes, strict=True)]
+
+
+OF_A_CODEC = [what_is_encoded_is_decoded, addresses_may_be_odd, damage_names_its_chunk, flipped_bits_raise_nothing_else]
+OF_BYTES = [other_sizes_are_refused, chunks_may_be_of_unequal_sizes]
 OF_EVERY_BYTE = [  # of a small chunk: on the CPU, whose lines decide of damage wherever there is doubt
     *(every_cut_is_refused, whatever_follows_is_refused, every_flipped_bit_is_refused_or_another_value),
     random_bytes_raise_nothing_else,

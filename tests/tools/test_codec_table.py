@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_libraries_are_those_that_the_files_import() -> None:
         module = codecs.registry()[3, row.name].__module__
         imports = _imports(Path(str(import_module(module).__file__)))
         assert {PACKAGES.get(name, name) for name in LIBRARIES.get(row.name, ())} == set(row.libraries)
-        beside = {"isal", "numcodecs"}  # imported where several codecs use them, or by one of several codecs of a file
+        beside = {"isal", "numcodecs", "imagecodecs"}  # imported where several codecs use them, or by one of a file
         assert set(LIBRARIES.get(row.name, ())) - beside <= imports - own
         if module.count("checksum32") + module.count("vlen") == 0:
             assert imports - own <= set(LIBRARIES.get(row.name, ()))
@@ -81,6 +82,7 @@ def test_a_library_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(codec_tables, "find_spec", lambda name: None)
     rows = {row.name: row for row in codec_table()}
     assert (rows["numcodecs.pcodec"].decode_cpu, rows["numcodecs.pcodec"].missing) == ("no", ("numcodecs", "pcodec"))
+    assert (rows["imagecodecs_png"].encode_cpu, rows["imagecodecs_png"].missing) == ("no", ("imagecodecs",))
     assert (rows["numcodecs.bz2"].decode_cpu, rows["numcodecs.bz2"].missing) == ("yes", ())
 
 
@@ -92,3 +94,17 @@ def test_the_readme_lists_what_a_gpu_decodes() -> None:
     assert named <= on_gpu
     compressors = [row for row in ROWS.values() if row.decode_cuda == "yes" and row.kind == "bytes->bytes"]
     assert all(named & {*row.names, *row.ids} for row in compressors)
+
+
+def test_the_table_says_what_is_only_read() -> None:
+    row = ROWS["imagecodecs_dds"]
+    assert (row.decode_cpu, row.encode_cpu, row.libraries) == ("yes", "no", ("imagecodecs",))
+
+
+def test_one_extra_brings_all_that_codecs_need() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    given = [*project["dependencies"], *project["optional-dependencies"]["codecs"]]
+    names = {re.split(r"[<>=;\[ ]", line)[0] for line in given}
+    assert {PACKAGES.get(name, name) for row in ROWS.values() for name in row.libraries} <= names
+    (line,) = [line for line in project["optional-dependencies"]["test"] if line.startswith("gpuzarr[")]
+    assert "codecs" in re.split(r"[\[,\]]", line)

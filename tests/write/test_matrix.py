@@ -54,6 +54,7 @@ def v2(name: str, size: int) -> dict[str, Any]:
     return {
         "blosc lz4": {"compressors": numcodecs.Blosc("lz4", shuffle=1)},
         "blosc zstd bits, F": {"compressors": numcodecs.Blosc("zstd", shuffle=2), "order": "F"},
+        "blosc zlib": {"compressors": numcodecs.Blosc("zlib", shuffle=1)},
         "zstd": {"compressors": numcodecs.Zstd(1)},
         "gzip": {"compressors": numcodecs.GZip(1)},
         "lz4": {"compressors": numcodecs.LZ4()},
@@ -63,7 +64,10 @@ def v2(name: str, size: int) -> dict[str, Any]:
     }[name] | {"zarr_format": 2}
 
 
-V2 = ("blosc lz4", "blosc zstd bits, F", "zstd", "gzip", "lz4", "shuffle, zlib", "shuffle, lz4, F", "shuffle")
+V2 = (
+    *("blosc lz4", "blosc zstd bits, F", "blosc zlib", "zstd", "gzip"),
+    *("lz4", "shuffle, zlib", "shuffle, lz4, F", "shuffle"),
+)
 NOT_IN_TENSORSTORE = {"lz4", "zstd"}  # of v2, zstd because it refuses "checksum"; and it has no filters
 
 
