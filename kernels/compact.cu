@@ -1,5 +1,5 @@
-// Pack streams whose sizes only the device knows: `place` computes where each starts, `compact` copies it, and `ends`
-// writes the header and trailer that its format has. `ranges` makes a table of them.
+// Pack streams whose sizes only the device knows: `place` computes where each starts, `compact` copies it, `ends` writes
+// the header and trailer that its format has, and `prefix` a header that is the same for all. `ranges` makes a table of them.
 //
 //   sizes    bytes of each stream; 0 for one that failed, which takes no space
 //   starts   offset of each in the target, in bytes; multiples of PACKED
@@ -52,6 +52,17 @@ ends(const u64* sizes, const u64* starts, const u32* heads, u32 head_bytes, cons
     for (u32 b = 0; b < head_bytes; ++b) target[at + b] = (u8)(heads[i] >> (8 * b));
     u32 tail = tail_bytes ? __byte_perm(tails[i], 0, selector) : 0;
     for (u32 b = 0; b < tail_bytes; ++b) target[behind + b] = (u8)(tail >> (8 * b));
+}
+
+// A thread writes the same `bytes` bytes of `header` before one stream, at its start; none for one that failed.
+extern "C" __global__ void
+prefix(const u64* sizes, const u64* starts, const u8* header, u32 bytes, u8* target, u64 capacity, u32 count)
+{
+    u32 i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count || !sizes[i]) return;
+    u64 at = starts[i];
+    if (at > capacity || bytes > capacity - at) return;
+    for (u32 b = 0; b < bytes; ++b) target[at + b] = header[b];
 }
 
 // A thread makes one row of a table, as of kernels that take ranges of bytes: the address of a stream, and its bytes.

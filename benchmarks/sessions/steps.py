@@ -17,7 +17,7 @@ KERNEL_TESTS = (
     "tests/pyramids/test_downsample.py",
 )
 SHARED = (  # tests of kernels with shared memory, the only ones in which racecheck looks for races
-    *("bitshuffle", "bitunshuffle", "crc32", "adler32", "compacted", "blosc"),
+    *("bitshuffle", "bitunshuffle", "crc32", "adler32", "fletcher32", "jenkins_lookup3", "compacted", "blosc"),
     *("rows_and_tiles", "directions_and_steps", "many_blocks", "comes_round", "any_selection"),
 )
 PROBES = {  # seconds that each may take

@@ -8,7 +8,7 @@ from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import warm_up_examples
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.gpu.place import KERNELS
+from gpuzarr.gpu import delta, packbits, place
 
 _CHUNKS, _NBYTES = 2, 4096  # of the batch that is decoded
 
@@ -46,5 +46,5 @@ def warmup(device: str | Device = "auto") -> None:
             if complete := chosen.checked():
                 complete()
         if chosen.gpu:
-            for file, name, width in KERNELS:
+            for file, name, width in (*place.KERNELS, *delta.KERNELS, *packbits.KERNELS):
                 chosen.kernel(file, name, width)

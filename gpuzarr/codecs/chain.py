@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, StoredSize, Unmeasured, joined, measured
+from gpuzarr.batch import PACKED, BytesSpec, ChunkSpec, EncodedBatch, StoredSize, Unmeasured, joined, measured
 from gpuzarr.codecs.contract import Codec, DecodesByAddress, parts_of
 from gpuzarr.codecs.decoding import as_stored, blame, decode_on_host, decode_runs, decode_steps, on_threads, within
 from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, ordered_decoder, whole_decoder
@@ -160,6 +160,13 @@ class Chain:
         """Whether a GPU decodes all steps."""
         return self.host_steps[0] == len(self.steps)
 
+    @cached_property
+    def lead(self) -> int:
+        """Bytes to leave free before each stored chunk in memory for a GPU, of those that begin at multiples of PACKED,
+        so that no stream in it has to be moved (`HasAlignedBody`). Other places are as good, but not as fast."""
+        offsets = [step.body_offset for step in self.steps[: self.host_steps[0]] if step.body_offset is not None]
+        return -offsets[-1] % PACKED if offsets else 0
+
     def chunks_to_fill(self, device: Device, count: int) -> float:
         """Chunks whose streams, decoded together, keep all of a GPU busy, for a read of `count`; 0 where there are no
         streams, or where even then the host decodes all of them, because it is faster."""
@@ -199,6 +206,11 @@ class Chain:
     def run(self, encoded_batch: EncodedBatch, device: Device) -> Any:
         """Decode an encoded batch that is on the device already."""
         return decode_steps(encoded_batch, self.steps, device, None)
+
+    def run_encoding(self, batch: Any, device: Device) -> Any:
+        """Encode a batch that is on the device already, by all steps, there: an EncodedBatch, or an Unmeasured; None
+        where it refused a chunk."""
+        return _encode(batch, self.steps, device)
 
     @cached_property
     def host_steps_to_encode(self) -> tuple[int, str | None]:

@@ -175,6 +175,17 @@ class ReadsHeaders(Protocol):
 
 
 @runtime_checkable
+class HasAlignedBody(Protocol):
+    """A bytes->bytes codec of whose chunks a GPU takes what follows a header, and copies that first where it lies at no
+    multiple of 4 bytes."""
+
+    @property
+    def body_offset(self) -> int:
+        """Bytes of the header."""
+        ...
+
+
+@runtime_checkable
 class KnowsDecodeScratch(Protocol):
     """A bytes->bytes codec that takes more or less of a GPU's memory to decode than the decoded chunk."""
 

@@ -3,6 +3,7 @@
 Source: `imagecodecs.numcodecs` (Zarr v2; the members of a configuration are the arguments of its classes) and
 `imagecodecs.zarr` (Zarr v3, whose kinds these are). Arguments that tell shape, dtype or item size may be left out: they
 are those of the chunk. A v2 codec that stands first gets the array, whatever its kind is here, as in numcodecs.
+imagecodecs_snappy and imagecodecs_deflate, which a GPU decodes, have files of their own.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _OF_KIND: dict[Kind, tuple[str, ...]] = {
         *("tiff", "ultrahdr", "webp", "zfp"),
     ),
     "bytes->bytes": (
-        *("aec", "blosc", "blosc2", "brotli", "bz2", "checksum", "deflate", "lz4", "lz4f", "lz4h5", "lzf", "lzfse"),
-        *("lzham", "lzma", "lzo", "lzw", "packbits", "pglz", "snappy", "szip", "zlib", "zlibng", "zopfli", "zstd"),
+        *("aec", "blosc", "blosc2", "brotli", "bz2", "checksum", "lz4", "lz4f", "lz4h5", "lzf", "lzfse"),
+        *("lzham", "lzma", "lzo", "lzw", "packbits", "pglz", "szip", "zlib", "zlibng", "zopfli", "zstd"),
     ),
 }
 _ONLY_READ = ("ccittfax3", "ccittfax4", "ccittrle", "dds", "dicomrle", "eer", "lzo")

@@ -16,9 +16,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr import gpu
-from gpuzarr.batch import BytesSpec, EncodedBatch
+from gpuzarr.batch import ALIGNMENT, BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Codec, Kind
-from gpuzarr.codecs.contract import AddressDecoder, DecodesByAddress, HasStreams, KnowsDecodeScratch, LeavesShuffle
+from gpuzarr.codecs.contract import (
+    AddressDecoder,
+    DecodesByAddress,
+    HasAlignedBody,
+    HasStreams,
+    KnowsDecodeScratch,
+    KnowsEncodeScratch,
+    LeavesShuffle,
+)
+from gpuzarr.codecs.step import Step
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.algorithm import Algorithm
@@ -28,7 +37,7 @@ from gpuzarr.formats import n5_header
 
 NAME = "n5_default"
 MAX_COPIED_BYTES = 1 << 17  # of a raw chunk; a view of a larger one takes less time than a copy
-_ALIGNMENT = 16  # bytes, of raw chunks that stay where they are on a GPU
+_ALIGNMENT = 16  # bytes, of bodies that stay where they are on a GPU
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,14 @@ class N5Block:
         return None if self.compressor is None else self.compressor.why_host(spec)
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
-        return "the host writes headers of blocks"
+        if not spec.nbytes:
+            return "there is nothing to write"
+        return None if self.compressor is None else Step(self.compressor, spec).why_host_to_encode
+
+    @property
+    def body_offset(self) -> int:
+        inner = self.compressor
+        return len(self.header) + (inner.body_offset if isinstance(inner, HasAlignedBody) else 0)
 
     def streams(self, spec: BytesSpec) -> tuple[Algorithm, int] | None:
         return self.compressor.streams(spec) if isinstance(self.compressor, HasStreams) else None
@@ -82,9 +98,10 @@ class N5Block:
 
     def planes(self, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Any:
         chunks, inner = gpu.fallback.with_host(chunks, device), self.compressor
-        is_aligned = len(self.header) % _ALIGNMENT == 0
-        if is_aligned and isinstance(inner, LeavesShuffle) and n5_header.are_whole(chunks, self.header):
-            return inner.planes(chunks.part(len(self.header), 0), spec, device, width, bits)
+        if isinstance(inner, LeavesShuffle) and n5_header.are_whole(chunks, self.header):
+            bodies = chunks.part(len(self.header), 0)
+            if gpu.tables.are_aligned(bodies, _ALIGNMENT, device):
+                return inner.planes(bodies, spec, device, width, bits)
         return self.decode(chunks, spec, device)
 
     def chunk_decoder(self) -> AddressDecoder | None:
@@ -98,9 +115,19 @@ class N5Block:
     def decode_function(self) -> Function | None:
         return None  # of a library that knows blocks
 
-    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         made: Any = chunks if self.compressor is None else self.compressor.encode(chunks, spec, device)
+        if device.gpu:
+            return gpu.append.with_header(self.header, made, device)
         return chunkwise.pack([self.header + made[i].tobytes() for i in range(len(made))], device)
+
+    def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
+        """Those of the compressor, and a copy of what it makes."""
+        inner, taken, made = self.compressor, before, before
+        if isinstance(inner, KnowsEncodeScratch):
+            taken, made = inner.encode_scratch_bytes(nbytes, before, device)
+        whole = made + len(self.header) + ALIGNMENT
+        return taken + whole, whole
 
     def _decode(self, bodies: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None) -> EncodedBatch:
         """Decode what is behind the headers."""
@@ -110,7 +137,8 @@ class N5Block:
         chunkwise.check_sizes(NAME, bodies, spec.nbytes or 0)
         if not device.gpu:
             return chunkwise.moved(bodies, into)
-        into = chunkwise.target_batch(bodies, spec.nbytes or 0, device, into)  # kernels need aligned elements
+        if not gpu.tables.are_aligned(bodies, _ALIGNMENT, device):  # kernels need aligned elements
+            into = chunkwise.target_batch(bodies, spec.nbytes or 0, device, into)
         return gpu.tables.moved(bodies, into, device)
 
     def _decode_by_shape(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Codec, Kind, parse
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.codecs.n5_block import N5Block
@@ -69,8 +69,9 @@ class N5Default:
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         return self._chain(spec).run(chunks, device)
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        return self._chain(spec).encode(chunks, device)
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch | Unmeasured:
+        chain = self._chain(spec)
+        return chain.run_encoding(chunks, device) if device.gpu else chain.encode(chunks, device)
 
     def _chain(self, spec: ChunkSpec) -> Chain:
         return Chain.build(self.parts(spec), spec)

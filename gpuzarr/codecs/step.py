@@ -13,6 +13,7 @@ from gpuzarr.codecs.contract import (
     DecodesByAddress,
     EncodesByAddress,
     EncodesElsewhere,
+    HasAlignedBody,
     HasStreams,
     KeepsElements,
     KnowsDecodeScratch,
@@ -88,6 +89,11 @@ class Step:
             return self.codec.reads_headers
         return self.codec.kind != "array->array"
 
+    @cached_property
+    def body_offset(self) -> int | None:
+        """Where in a chunk the bytes begin that a GPU wants at a multiple of 4; None where it does not matter."""
+        return self.codec.body_offset if isinstance(self.codec, HasAlignedBody) else None
+
     @property
     def may_decode_on_host(self) -> bool:
         """Whether the host decodes some chunks instead of the GPU: unusual ones, or those that it decodes sooner."""
@@ -111,5 +117,6 @@ class Step:
         if isinstance(self.codec, KnowsEncodeScratch):
             return self.codec.encode_scratch_bytes(nbytes, before, device)
         if self.codec.kind != "bytes->bytes":
-            return nbytes, nbytes
+            made = self.codec.encoded(self.spec).nbytes or nbytes
+            return made, made
         return before + ALIGNMENT, before + ALIGNMENT

@@ -57,6 +57,10 @@ class Zlib:
     def warm_up_examples(cls) -> tuple[Zlib, ...]:
         return (cls(),)
 
+    @property
+    def body_offset(self) -> int:
+        return gpu.containers.ZLIB_HEADER_BYTES
+
     def streams(self, spec: BytesSpec) -> tuple[Algorithm, int]:
         return _format().algorithm, 1
 

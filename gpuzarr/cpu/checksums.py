@@ -32,7 +32,7 @@ def adler32(chunks: EncodedBatch) -> np.ndarray:
 
 def crc32c(chunks: EncodedBatch, library: Callable[[np.ndarray], int]) -> np.ndarray:
     """The CRC-32C of each chunk, uint32 (n,); by google-crc32c's function of C, or by `library`, its one of Python."""
-    place = _crc32c_function()
+    place = 0 if native.library() is None else _crc32c_function()
     return _by_function(chunks, place) if place else _each(chunks, library)
 
 
@@ -83,9 +83,7 @@ def _by_function(chunks: EncodedBatch, function: int) -> np.ndarray:
 
 @cache
 def _crc32c_function() -> int:
-    """The address of google-crc32c's function of C, 0 where it, or our library, is not to be had."""
-    if native.library() is None:
-        return 0
+    """The address of google-crc32c's function of C, 0 where it is not to be had."""
     try:
         module = import_module("google_crc32c._crc32c")
         return address_of(ctypes.CDLL(module.__file__).crc32c_value)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.cpu.byte_streams import Data, decompressed
+from gpuzarr.cpu.byte_streams import Data, TooLongError, decompressed
 from gpuzarr.errors import CodecError
 
 ZLIB, GZIP, RAW = 15, 31, -15  # zlib's window bits for the two containers, and for none
@@ -49,6 +49,20 @@ def inflate(data: Data, nbytes: int, container: int, members: bool) -> bytes:
             return _inflate(_zlib, data, nbytes, container, members)
         except _zlib.error as error:
             raise CodecError(str(error)) from error
+
+
+def inflate_beginning(data: Data, nbytes: int) -> bytes:
+    """Decompress the raw stream that `data` begins with; what follows it is ignored. CodecError as of `inflate`."""
+    stream = _zlib.decompressobj(RAW)
+    try:
+        made = stream.decompress(data, nbytes + 1)
+    except _zlib.error as error:
+        raise CodecError(str(error)) from error
+    if len(made) > nbytes:
+        raise TooLongError(f"decodes to more than {nbytes} bytes")
+    if not stream.eof:
+        raise CodecError("the stream is cut short")
+    return made
 
 
 def chunk_decoder(container: int, members: bool) -> Callable[..., None]:

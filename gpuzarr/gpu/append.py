@@ -1,4 +1,4 @@
-"""Append checksums to chunks on the GPU."""
+"""Put bytes before or behind chunks on the GPU: a checksum of each, or the same header for all."""
 
 from __future__ import annotations
 
@@ -26,15 +26,29 @@ def append(
         ranges = ranges_of(device, chunks)
         ends = _ends(checksum(device, ranges, chunks.most), at_end)
         return compacted(device, ranges[: len(chunks.sizes)], chunks.sizes, chunks.most, ends)
-    starts, sizes, total = packed(chunks.sizes + _SIZE, PACKED)
-    made = EncodedBatch(device.empty(total), starts, sizes)
     if not len(chunks):
-        return made
-    sources, targets = addresses(chunks, device), addresses(made, device)
-    copy(device, sources, targets + np.uint64(0 if at_end else _SIZE), chunks.sizes)
-    nbytes, where = (device.upload(column.astype(np.uint64)) for column in (chunks.sizes, starts))
-    ends = _ends(checksum(device, table(device, sources, chunks.sizes), int(chunks.sizes.max())), at_end)
-    ends.write(device, nbytes, where, made.data, len(chunks))
+        return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
+    ranges = table(device, addresses(chunks, device), chunks.sizes)
+    return _copied(chunks, _ends(checksum(device, ranges, int(chunks.sizes.max())), at_end), device)
+
+
+def with_header(header: bytes, chunks: EncodedBatch | Unmeasured, device: Device) -> EncodedBatch | Unmeasured:
+    """Copy chunks, each with `header` before it. None may be empty."""
+    ends = Ends(prefix=device.upload(np.frombuffer(header, np.uint8)))
+    if isinstance(chunks, Unmeasured):
+        ranges = ranges_of(device, chunks)
+        return compacted(device, ranges[: len(chunks.sizes)], chunks.sizes, chunks.most, ends)
+    return _copied(chunks, ends, device)
+
+
+def _copied(chunks: EncodedBatch, ends: Ends, device: Device) -> EncodedBatch:
+    """Copy chunks of known sizes, with their ends."""
+    starts, sizes, total = packed(chunks.sizes + ends.nbytes, PACKED)
+    made = EncodedBatch(device.empty(total), starts, sizes)
+    if len(chunks):
+        copy(device, addresses(chunks, device), addresses(made, device) + np.uint64(ends.before), chunks.sizes)
+        nbytes, where = (device.upload(column.astype(np.uint64)) for column in (chunks.sizes, starts))
+        ends.write(device, nbytes, where, made.data, len(chunks))
     return made
 
 

@@ -18,21 +18,33 @@ from gpuzarr.gpu.tables import THREADS, grid, threads_for
 
 @dataclass(frozen=True)
 class Ends:
-    """Bytes before and behind each stream in a format: from uint32 arrays of the device, one word a stream."""
+    """Bytes before and behind each stream in a format: from uint32 arrays of the device, one word a stream.
+
+    Or `prefix`, uint8 on the device, the same bytes before each.
+    """
 
     heads: Any = None
     head_bytes: int = 0
     tails: Any = None
     tail_bytes: int = 0
     order: int = LITTLE  # byte order of the tails
+    prefix: Any = None
+
+    @property
+    def before(self) -> int:
+        """Bytes before each stream."""
+        return self.head_bytes if self.prefix is None else len(self.prefix)
 
     @property
     def nbytes(self) -> int:
-        return self.head_bytes + self.tail_bytes
+        return self.before + self.tail_bytes
 
     def write(self, device: Device, sizes: Any, starts: Any, target: Any, count: int) -> None:
         """Write the ends of streams of `sizes` bytes to `target`, where each begins at `starts`."""
-        if not self.nbytes:
+        if self.prefix is not None:
+            header = self.prefix, np.uint32(len(self.prefix)), target, np.uint64(len(target)), np.uint32(count)
+            device.kernel("compact.cu", "prefix")(threads_for(count), (THREADS,), (sizes, starts, *header))
+        if not self.head_bytes + self.tail_bytes:
             return
         heads = self.tails if self.heads is None else self.heads
         words = (heads, np.uint32(self.head_bytes), heads if self.tails is None else self.tails)
@@ -76,7 +88,7 @@ def compacted(device: Device, slots: Any, sizes: Any, most: int, ends: Ends) -> 
     """
     count, largest = len(sizes), most + ends.nbytes
     (starts, totals), target = places(device, sizes, ends.nbytes), device.empty(count * aligned(largest))
-    arguments = (slots, sizes, starts, np.uint64(ends.head_bytes), target, np.uint64(len(target)), np.uint32(count))
+    arguments = (slots, sizes, starts, np.uint64(ends.before), target, np.uint64(len(target)), np.uint32(count))
     device.kernel("compact.cu", "compact")(grid(np.full(count, most)), (THREADS,), arguments)
     ends.write(device, sizes, starts, target, count)
     return Unmeasured(target, starts, totals, largest)

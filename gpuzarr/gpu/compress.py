@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpuzarr.batch import ALIGNMENT, BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp.compress import MAX_INPUT_BYTES
 from gpuzarr.gpu.compact import Ends, aligned, compacted, in_slots
 from gpuzarr.gpu.nvcomp_streams import StreamFormat
-from gpuzarr.gpu.tables import addresses, copy, table
+from gpuzarr.gpu.tables import addresses, are_aligned, copy, table
 
 
 def why_host(spec: BytesSpec) -> str | None:
@@ -49,7 +47,7 @@ def scratch_bytes(form: StreamFormat, nbytes: int, before: int, device: Device, 
 
 def _at_multiples(alignment: int, chunks: EncodedBatch, device: Device) -> EncodedBatch:
     """Align chunks to multiples of `alignment`, by a copy where they are not."""
-    if not (addresses(chunks, device) % np.uint64(alignment)).any():
+    if are_aligned(chunks, alignment, device):
         return chunks
     aligned_copy = device.encoded_batch(chunks.sizes)
     copy(device, addresses(chunks, device), addresses(aligned_copy, device), chunks.sizes)

@@ -1,13 +1,16 @@
-"""Containers of nvCOMP's streams: zlib (RFC 1950), gzip (RFC 1952), and the size before a block of lz4 (numcodecs).
+"""Containers of nvCOMP's streams: zlib (RFC 1950), gzip (RFC 1952), and the size before a block of lz4 (numcodecs); and
+raw deflate, which nvCOMP wants aligned.
 
 Functions `decode_...` are a `Launch`, `..._ends` a `MakeEnds` of `gpuzarr.gpu.nvcomp_streams`.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from gpuzarr.batch import EncodedBatch, packed
+from gpuzarr.batch import PACKED, EncodedBatch, packed
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu import checksums
 from gpuzarr.gpu.algorithms import DEFLATE, GZIP, LZ4
@@ -16,7 +19,11 @@ from gpuzarr.gpu.frames import bytes_at
 from gpuzarr.gpu.tables import copy
 
 MAX_ZLIB_CHUNK_BYTES = 65535 << 16  # decoded: the most that a grid of kernels/adler32.cu covers
+ZLIB_HEADER_BYTES, _ZLIB_TRAILER_BYTES = 2, 4
 _ZLIB_HEADER = 0x9C78  # 78 9c
+_DEFLATE_ALIGNMENT = (
+    4  # of sources, in bytes: nvCOMP 6.0's answer to nvcompBatchedDeflateDecompressGetRequiredAlignments
+)
 _SIZE = 4  # bytes of the decoded size before a block of lz4
 
 
@@ -35,18 +42,37 @@ def decode_zlib(
 ) -> None:
     """Decode zlib streams and verify their Adler-32. Arguments: see `Device.decompress`.
 
-    nvCOMP decodes the deflate stream inside, and needs it aligned to 4 bytes, so it is copied first.
+    nvCOMP decodes the deflate streams inside. It needs them aligned: those that are not are copied first.
     """
     if not len(sizes):
         return
-    starts, inner, total = packed(sizes - 6, 16)
-    copied = device.empty(total)
-    aligned = np.uint64(device.address(copied)) + starts.astype(np.uint64)
-    copy(device, sources + np.uint64(2), aligned, inner)
-    device.decompress(DEFLATE, aligned, inner, places, nbytes, chunk)
-    stored = sources + (sizes - 4).astype(np.uint64)
+    inner = sizes - (ZLIB_HEADER_BYTES + _ZLIB_TRAILER_BYTES)
+    bodies, _copies = _aligned(device, sources + np.uint64(ZLIB_HEADER_BYTES), inner)
+    device.decompress(DEFLATE, bodies, inner, places, nbytes, chunk)
+    stored = sources + (sizes - _ZLIB_TRAILER_BYTES).astype(np.uint64)
     values = checksums.adler32(device, places, nbytes)
     checksums.compare(device, values, stored, checksums.BIG, chunk, "zlib: the checksum does not match")
+
+
+def decode_deflate(
+    device: Device, sources: np.ndarray, sizes: np.ndarray, places: np.ndarray, nbytes: np.ndarray, chunk: np.ndarray
+) -> None:
+    """Decode raw streams of deflate. Arguments: see `Device.decompress`."""
+    bodies, _copies = _aligned(device, sources, sizes)
+    device.decompress(DEFLATE, bodies, sizes, places, nbytes, chunk)
+
+
+def _aligned(device: Device, sources: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Addresses of streams where nvCOMP's deflate takes them, and the memory of those that had to be copied there."""
+    odd = np.flatnonzero(sources % np.uint64(_DEFLATE_ALIGNMENT))
+    if not len(odd):
+        return sources, None
+    starts, _, total = packed(sizes[odd], PACKED)
+    copies = device.empty(total)
+    found = sources.copy()
+    found[odd] = np.uint64(device.address(copies)) + starts.astype(np.uint64)
+    copy(device, sources[odd], found[odd], sizes[odd])
+    return found, copies
 
 
 def zlib_ends(device: Device, chunks: EncodedBatch, sources: np.ndarray) -> Ends:

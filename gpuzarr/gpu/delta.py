@@ -11,6 +11,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.on_gpu import fits_gpu
 from gpuzarr.gpu.tables import THREADS
 
+KERNELS = (("delta.cu", "delta_4", None), ("delta_floats.cu", "delta_floats_4_4", None))  # one of each file
 _KINDS = {"b": 0, "u": 1, "i": 2}  # of kernels/numbers.cuh
 _WARP = 32  # threads
 _BLOCKS = 1056  # of threads, that a GPU has room for

@@ -71,6 +71,22 @@ def zlib_streams(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes
     return np.asarray(known & ((method * 256 + flags) % 31 == 0) & (sizes >= 8))
 
 
+def deflate_streams(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> np.ndarray:
+    """Mask of the raw streams whose first block is of a kind that exists. They declare no size."""
+    return np.asarray((sizes > 0) & (bytes_at(data, starts, 1) >> 1 & 3 != 3))
+
+
+def snappy_blocks(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> np.ndarray:
+    """Mask of the blocks of snappy that declare `nbytes` bytes: 7 bits a byte, the lowest first."""
+    head = bytes_at(data, starts, 5)
+    declared, live = np.zeros(len(starts), np.int64), np.ones(len(starts), bool)
+    for byte in range(5):
+        bits = head >> (8 * byte) & 0xFF
+        declared |= np.where(live, bits & 0x7F, 0) << (7 * byte)
+        live &= bits >= 0x80
+    return np.asarray((sizes > 1) & ~live & (declared == nbytes))
+
+
 def gzip_members(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> np.ndarray:
     """Mask of the streams with a gzip header of 10 bytes that end with `nbytes` as their decoded size.
 

@@ -10,6 +10,7 @@ import numpy as np
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.tables import THREADS, table, threads_for
 
+KERNELS = (("packbits.cu", "unpackbits", None),)
 _MAX_ROWS = 65535  # of a grid in y
 _GROUPS = 4  # of 8 bytes, or 8 parts, that a thread takes, at least
 

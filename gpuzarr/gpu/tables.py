@@ -19,6 +19,11 @@ def addresses(encoded: EncodedBatch, device: Device) -> np.ndarray:
     return np.uint64(device.address(encoded.data)) + encoded.starts.astype(np.uint64)
 
 
+def are_aligned(encoded: EncodedBatch, alignment: int, device: Device) -> bool:
+    """Whether each chunk begins at a multiple of `alignment` bytes."""
+    return not (addresses(encoded, device) % np.uint64(alignment)).any()
+
+
 def table(device: Device, *columns: np.ndarray) -> Any:
     """Upload columns, one after another, as uint64."""
     return device.upload(stacked(*columns))

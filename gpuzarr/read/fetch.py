@@ -54,13 +54,19 @@ class Memory:
     trace: Trace | None = None
 
     def allows(self, sizes: np.ndarray, chunks: int) -> bool:
-        return self.max_bytes is None or chunks < 2 or packed(sizes)[2] <= self.max_bytes
+        return self.max_bytes is None or chunks < 2 or packed(sizes + self._lead)[2] <= self.max_bytes
+
+    @property
+    def _lead(self) -> int:
+        """Bytes that are left free before each chunk. See `Chain.lead`."""
+        return self.chain.lead if self.device.gpu and self.chain is not None else 0
 
     def target(self, sizes: np.ndarray) -> EncodedBatch:
         into = self.into
         if into is not None and len(sizes) == len(into) and ((sizes == into.sizes) | (sizes == 0)).all():
             return EncodedBatch(into.data, into.starts, sizes)
-        return self.device.device_buffer(sizes) if self.to_device else self.device.pinned_buffer(sizes)
+        allocate = self.device.device_buffer if self.to_device else self.device.pinned_buffer
+        return allocate(sizes + self._lead).part(self._lead, 0) if self._lead else allocate(sizes)
 
 
 def fetch(source: Source, coords: np.ndarray, memory: Memory, indexes: Indexes | None = None) -> Fetched | None:

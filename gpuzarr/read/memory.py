@@ -159,13 +159,23 @@ def decode_scratch_bytes(chain: Chain, nbytes: int, stored: int, left: int = 0) 
     `left`: this many steps, the first in encode order, are not undone. `stored`: bytes of the stored chunk.
     """
     crossing, _ = chain.host_steps
-    on_gpu = sum(step.decode_scratch_bytes(nbytes, stored) for step in chain.steps[left:crossing])
-    return _decoded_by_host(chain, nbytes) + on_gpu
+    steps = list(zip(chain.steps, decoded_sizes(chain, nbytes), strict=True))[left:crossing]
+    return _decoded_by_host(chain, nbytes) + sum(step.decode_scratch_bytes(made, stored) for step, made in steps)
+
+
+def decoded_sizes(chain: Chain, nbytes: int) -> list[int]:
+    """Bytes on the decoded side of each step, for a chunk of `nbytes`; where they vary, those of the step before."""
+    found, made = [], nbytes
+    for step in chain.steps:
+        made = step.spec.nbytes or made
+        found.append(made)
+    return found
 
 
 def _largest(chain: Chain, nbytes: int) -> int:
     """The most that encoders make of a chunk of `nbytes`, aligned."""
-    largest = nbytes + len(chain.steps) * (nbytes // 64 + 64)
+    last = decoded_sizes(chain, nbytes)[-1]
+    largest = last + len(chain.steps) * (last // 64 + 64)
     return -(-largest // ALIGNMENT) * ALIGNMENT
 
 

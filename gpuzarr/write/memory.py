@@ -14,7 +14,7 @@ from math import prod
 from gpuzarr.batch import ALIGNMENT
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
-from gpuzarr.read.memory import ROUNDING, decode_scratch_bytes
+from gpuzarr.read.memory import ROUNDING, decode_scratch_bytes, decoded_sizes
 
 TABLE_BYTES = 8 << 10  # of a chunk's rows in tables
 FIXED_BYTES = 192 << 10  # of a batch: flags, guards, small tables in buffers of their own
@@ -99,14 +99,15 @@ def write_cost(chain: Chain, covered: bool, device: Device) -> WriteCost:
     """The bytes that a chunk of this chain takes. `covered`: it is written as a whole, so the old one is not read."""
     nbytes = chain.spec.nbytes or chain.spec.dtype.itemsize
     crossing = chain.host_steps_to_encode[0]
-    scratch, made = nbytes, nbytes  # a copy without the empty chunks
-    for step in chain.steps[1 if chain.is_contiguous else 0 : crossing]:
-        taken, made = step.encode_scratch_bytes(nbytes, made, device)
+    scratch, made, sizes = nbytes, nbytes, decoded_sizes(chain, nbytes)  # a copy without the empty chunks
+    for i in range(1 if chain.is_contiguous else 0, crossing):
+        taken, made = chain.steps[i].encode_scratch_bytes(sizes[i], made, device)
         scratch += taken
-    sent = -(-(nbytes + crossing * (nbytes // 64 + 64)) // ALIGNMENT) * ALIGNMENT
+    last = sizes[min(crossing, len(sizes) - 1)]
+    sent = -(-(last + crossing * (last // 64 + 64)) // ALIGNMENT) * ALIGNMENT
     if covered:
         return WriteCost(nbytes, scratch + TABLE_BYTES, made + ALIGNMENT, sent, 0)
-    loaded = 2 * (sent + (nbytes if crossing < len(chain.steps) else 0))  # pinned, and on the device
+    loaded = 2 * (sent + (last if crossing < len(chain.steps) else 0))  # pinned, and on the device
     gathered = nbytes + decode_scratch_bytes(chain, nbytes, sent) + TABLE_BYTES
     return WriteCost(gathered, scratch + TABLE_BYTES, made + ALIGNMENT, sent, int(ROUNDING * loaded))
 

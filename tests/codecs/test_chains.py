@@ -27,7 +27,7 @@ from tests.laws.mutations import hostile
 
 EXAMPLES = 60
 FORMATS = st.sampled_from([3, 3, 2])
-GAPS = "zlib", "gzip"  # see laws.agreement.devices_agree
+GAPS = "zlib", "gzip", "deflate"  # see laws.agreement.devices_agree
 
 
 def devices() -> list[Any]:

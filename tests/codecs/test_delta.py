@@ -173,3 +173,18 @@ def test_arrays_of_zarr_python(name: str, tmp_path: Path, device: Any) -> None:
     a[:20] = values[40:]
     written = np.asarray(zarr.open_array(tmp_path / "a", mode="r")[:20])
     np.testing.assert_allclose(written, want[40:], rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype, astype", [("i2", "i8"), ("i8", "i1"), ("f4", "f8")])
+def test_memory_is_planned_for_wide_differences(dtype: str, astype: str, tmp_path: Path, gpu: Any) -> None:
+    values = (np.arange(24 * 64 * 128) % 100).astype(dtype).reshape(24, 64, 128)
+    filters = [{"name": "numcodecs.delta", "configuration": {"dtype": dtype, "astype": astype}}]
+    layout: dict[str, Any] = {"chunks": (2, 50, 63), "filters": filters, "compressors": "zstd"}
+    gpuzarr.create_array(tmp_path / "a", data=values, **layout)
+    a = gpuzarr.open_array(tmp_path / "a", device=gpu, memory_limit="900KiB")
+    assert (host_array(a[...]) == values).all()
+    assert a.last_read.asdict()["peak_bytes"] <= a.explain().planned_bytes <= a.explain().memory_limit
+    a = gpuzarr.open_array(tmp_path / "a", mode="r+", device=gpu, memory_limit="1400KiB")
+    a[...] = values[::-1].copy()
+    assert a.last_write.asdict()["peak_bytes"] <= a.explain_write().planned_bytes <= a.explain_write().memory_limit
+    assert (gpuzarr.open_array(tmp_path / "a", device="cpu")[...] == values[::-1]).all() and gpu.held.total == 0

@@ -18,7 +18,7 @@ from gpuzarr import native
 from gpuzarr.codecs import find
 from gpuzarr.cpu.xxh32 import xxh32
 from gpuzarr.devices.contract import Device
-from tests.chunks import decode_bytes, encode_bytes
+from tests.chunks import CPU, decode_bytes, encode_bytes
 from tests.conftest import examples
 from tests.hardware import host_array
 from tests.hostile import memory_below
@@ -181,3 +181,61 @@ def test_checksums_of_java_without_the_c_library(data: bytes, cut: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(native, "library", lambda: None)
         assert (xxh32(memory, starts, sizes) == found).all()
+
+
+COMPRESSORS = {
+    "raw": [],
+    "gzip": [{"name": "gzip", "configuration": {"level": 6}}],
+    "zlib": [{"name": "numcodecs.zlib", "configuration": {"level": 1}}],
+    "zstd": [{"name": "zstd", "configuration": {"level": 1, "checksum": False}}],
+    "blosc": [
+        {
+            "name": "blosc",
+            "configuration": {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 2, "blocksize": 0},
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+@pytest.mark.parametrize("shape", [(1,), (5, 3), (2, 3, 40), (1, 2, 3, 4, 5)])
+def test_a_gpu_writes_blocks(kind: str, shape: tuple[int, ...], gpu: Any) -> None:
+    """With the headers, and with bodies that the host decodes to the same elements in N5's order."""
+    order = {"name": "transpose", "configuration": {"order": list(range(len(shape)))[::-1]}}
+    big = {"name": "bytes", "configuration": {"endian": "big"}}
+    codec = find("n5_default", {"codecs": [order, big, *COMPRESSORS[kind]]})
+    spec = gpuzarr.codecs.ChunkSpec(shape, np.dtype("u2"), np.uint16(0))
+    assert codec.why_host_to_encode(spec) is None
+    batch = np.stack([numbers(shape) + i for i in range(5)])
+    made = codec.encode(gpu.upload(batch), spec, gpu)
+    made = gpuzarr.batch.measured(made, gpu)
+    blocks = [gpu.download(made[i]).tobytes() for i in range(5)]
+    header = struct.pack(f">HH{len(shape)}I", 0, len(shape), *shape)
+    assert all(each.startswith(header) for each in blocks)
+    if kind == "raw":
+        assert blocks == [header + each.T.astype(">u2").tobytes() for each in batch]
+    data = np.frombuffer(b"".join(blocks), np.uint8)
+    sizes = np.array([len(each) for each in blocks], np.int64)
+    host = gpuzarr.batch.EncodedBatch(data, np.cumsum(sizes) - sizes, sizes)
+    np.testing.assert_array_equal(codec.decode(host, spec, CPU), batch)
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_a_gpu_writes_arrays_of_blocks(kind: str, gpu: Any) -> None:
+    codec = {"codecs": [{"name": "transpose", "configuration": {"order": [1, 0]}}, *COMPRESSORS[kind]]}
+    codec["codecs"].insert(1, {"name": "bytes", "configuration": {"endian": "big"}})
+    values, store = numbers((70, 45)), {}
+    array = gpuzarr.create_array(
+        store,
+        shape=values.shape,
+        dtype="u2",
+        chunks=(16, 20),
+        serializer={"name": "n5_default", "configuration": codec},
+        filters=None,
+        compressors=None,
+        device=gpu,
+    )
+    assert "GPU encode: yes" in str(array.explain_write(...))
+    array[...] = gpu.upload(values)
+    np.testing.assert_array_equal(host_array(array[...]), values)
+    np.testing.assert_array_equal(gpuzarr.open_array(store, device="cpu")[...], values)

@@ -38,6 +38,14 @@ def ours(name: str, value: Any, takes_any_bytes: bool = False, **configuration: 
     return CodecCase(find(name, configuration), value, takes_any_bytes=takes_any_bytes)
 
 
+def peer(id: str) -> Any:
+    """The codec of imagecodecs; None where that is not installed."""
+    try:
+        return numcodecs.get_codec({"id": id})
+    except (ImportError, numcodecs.errors.UnknownCodecError, ValueError):
+        return None
+
+
 COMPRESSORS = ("lz4", "blosclz", "lz4hc", "zlib", "zstd")  # of blosc
 CHECKSUMS = ("crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3")
 SMALL = {
@@ -47,6 +55,10 @@ SMALL = {
     "lzma raw": shared("lzma", TEXT, {"format": 3, "filters": [{"id": 33, "preset": 1}]}, is_exact=True),
     "lz4": shared("lz4", TEXT),
     "zstd": shared("zstd", TEXT),
+    "snappy": CodecCase(find("imagecodecs_snappy", {}), TEXT, peer=peer("imagecodecs_snappy")),
+    "deflate": CodecCase(
+        find("imagecodecs_deflate", {}), TEXT, is_checked=True, peer=peer("imagecodecs_deflate"), may_gap=True
+    ),
     "zstd checksum": shared("zstd", TEXT, {"checksum": True}, is_checked=True),
     **{
         f"blosc {name}": shared("blosc", TEXT, {"cname": name, "shuffle": 0})
@@ -75,6 +87,14 @@ SMALL = {
         "sharding_indexed", NUMBERS, chunk_shape=[2, 3], codecs=[LITTLE], index_codecs=[LITTLE, "crc32c"]
     ),
     "optional": ours("optional", MASKED, mask_codecs=["packbits"], data_codecs=[LITTLE]),
+    **{
+        f"hdf5_bitshuffle {cname}": CodecCase(
+            find("gpuzarr.hdf5_bitshuffle", {"elementsize": 2, "block_elements": 16, "cname": cname}),
+            TEXT,
+            takes_any_bytes=cname == "none",
+        )
+        for cname in ("none", "lz4", "zstd")
+    },
     "n5_lz4": CodecCase(find("gpuzarr.n5_lz4", {"block_bytes": 64}), TEXT, is_checked=True),
     "n5_default raw": ours("n5_default", NUMBERS, codecs=[TURNED, BIG]),
     "n5_default": CodecCase(find("n5_default", {"codecs": [TURNED, BIG, GZIP]}), NUMBERS, may_gap=True),
@@ -86,6 +106,7 @@ LARGE = {
         )
         for name in ("zstd", "lz4", "zlib", "gzip", "crc32c")
     },
+    "snappy, 20 kB": CodecCase(find("imagecodecs_snappy", {}), MIXED, peer=peer("imagecodecs_snappy")),
     **{
         f"blosc {name}, 20 kB": shared("blosc", MIXED, {"cname": name, "shuffle": 1})
         for name in ("lz4", "zstd", "zlib", "blosclz")

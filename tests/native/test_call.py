@@ -27,6 +27,11 @@ CODECS = {
     "lz4": {"name": "numcodecs.lz4", "configuration": {"acceleration": 1}},
     "crc32c": "crc32c",
     "crc32c, at the start": {"name": "numcodecs.crc32c", "configuration": {"location": "start"}},
+    "fletcher32": "numcodecs.fletcher32",
+    "jenkins_lookup3": {
+        "name": "numcodecs.jenkins_lookup3",
+        "configuration": {"initval": 5, "prefix": "13 characters"},
+    },
 }
 SPEC = BytesSpec(SIZE)
 

@@ -94,11 +94,15 @@ FILTERS: dict[str, dict[str, Any]] = {
     "bzip2": dict(hdf5plugin.BZip2()),
     "lz4": dict(hdf5plugin.LZ4()),
     "bitshuffle": dict(hdf5plugin.Bitshuffle(cname="lz4")),
+    "bitshuffle zstd": dict(hdf5plugin.Bitshuffle(cname="zstd", clevel=3)),
+    "bitshuffle alone": dict(hdf5plugin.Bitshuffle(cname="none")),
+    "bitshuffle of few": dict(hdf5plugin.Bitshuffle(nelems=64, cname="lz4")),
+    "shuffle, then bitshuffle": {**dict(hdf5plugin.Bitshuffle(cname="lz4")), "shuffle": True},
     "lzf": {"compression": "lzf"},
     "scaleoffset": {"scaleoffset": 0},
     "szip": {"compression": "szip"},
 }
-BY_LIBRARY = {"lz4", "bitshuffle", "lzf", "scaleoffset", "szip"}
+BY_LIBRARY = {"lz4", "lzf", "scaleoffset", "szip"}
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -111,7 +115,10 @@ def test_filters(name: str, tmp_path: Path) -> None:
     assert store.table._arrays["a"].how.by_library == (name in BY_LIBRARY)
 
 
-@pytest.mark.parametrize("name", ["plain", "all of NetCDF4", "szip"])
+OF_A_GPU = ["plain", "all of NetCDF4", "szip", *(name for name in FILTERS if "bitshuffle" in name)]
+
+
+@pytest.mark.parametrize("name", OF_A_GPU)
 def test_a_gpu_decodes_them(name: str, tmp_path: Path, gpu: Any) -> None:
     path = file_with(tmp_path / "f.h5", a={"data": VALUES, "chunks": (20, 10), **FILTERS[name]})
     array = opened(path, "a", device=gpu)

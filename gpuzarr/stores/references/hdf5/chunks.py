@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.formats import hdf5_bitshuffle
 from gpuzarr.stores.parts import INLINE
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.hdf5.types import Document, Refused, filters_of, packed, type_of, why_unreadable
@@ -200,6 +201,9 @@ def read_by_library(dataset: Any, how: Stored, coordinates: Sequence[int]) -> by
     whole[tuple(slice(0, size) for size in values.shape)] = values
     data: Any = whole
     for each in how.filters:
+        if each["id"] == hdf5_bitshuffle.NAME:
+            data = hdf5_bitshuffle.encoded(data, each["elementsize"], each["block_elements"], each["cname"])
+            continue
         codec = numcodecs.get_codec({name: each[name] for name in each if name != "typesize"})
         data = codec.encode(data.reshape(-1) if data is whole and whole.dtype == object else data)
     return data.tobytes() if isinstance(data, np.ndarray) else bytes(data)

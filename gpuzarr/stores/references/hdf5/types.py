@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.formats import hdf5_bitshuffle
+
 Document = dict[str, Any]
 NOT_ATTRIBUTES = frozenset(
     (
@@ -22,7 +24,8 @@ NOT_ATTRIBUTES = frozenset(
     )
 )  # that HDF5's dimension scales and NetCDF keep for themselves
 _BLOSC_COMPRESSORS = "blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd"
-_DEFLATE, _SHUFFLE, _FLETCHER32, _BZIP2, _BLOSC, _ZSTD = 1, 2, 3, 307, 32001, 32015  # numbers of filters
+_DEFLATE, _SHUFFLE, _FLETCHER32, _BZIP2, _BLOSC, _BITSHUFFLE, _ZSTD = 1, 2, 3, 307, 32001, 32008, 32015  # filters
+_OF_BITSHUFFLE = {0: "none", 2: "lz4", 3: "zstd"}
 
 
 class Refused(Exception):
@@ -164,7 +167,7 @@ def filters_of(dataset: Any) -> list[Document] | None:
         number, _, values, _ = pipeline.get_filter(i)
         try:
             found.append(_CODECS[number](values))
-        except (KeyError, IndexError):
+        except (KeyError, IndexError, ValueError):
             return None
     return found
 
@@ -187,11 +190,23 @@ def _blosc(values: tuple[int, ...]) -> Document:
     return {"id": "blosc", "cname": name, "clevel": level, "shuffle": shuffle, "blocksize": 0, "typesize": typesize}
 
 
+def _bitshuffle(values: tuple[int, ...]) -> Document:
+    _, _, elementsize, elements = values[:4]
+    compressor = _OF_BITSHUFFLE[values[4] if len(values) > 4 else 0]
+    return {
+        "id": hdf5_bitshuffle.NAME,
+        "elementsize": elementsize,
+        "block_elements": elements,
+        "cname": compressor,
+    }
+
+
 _CODECS: dict[int, Callable[[tuple[int, ...]], Document]] = {
     _DEFLATE: lambda values: {"id": "zlib", "level": values[0]},
     _SHUFFLE: lambda values: {"id": "shuffle", "elementsize": values[0]},
     _FLETCHER32: lambda values: {"id": "fletcher32"},
     _BZIP2: lambda values: {"id": "bz2", "level": values[0] if values else 9},
     _BLOSC: _blosc,
+    _BITSHUFFLE: _bitshuffle,
     _ZSTD: lambda values: {"id": "zstd", "level": values[0] if values else 3},
 }

@@ -1,0 +1,162 @@
+"""gpuzarr.hdf5_bitshuffle: chunks of HDF5's filter 32008 (hdf5plugin.Bitshuffle). See `formats/hdf5_bitshuffle.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gpuzarr import gpu
+from gpuzarr.batch import BytesSpec, EncodedBatch, address
+from gpuzarr.codecs import Kind
+from gpuzarr.cpu import chunkwise
+from gpuzarr.cpu.lz4_library import decode_block
+from gpuzarr.devices.algorithm import Algorithm
+from gpuzarr.devices.contract import Device
+from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.formats import hdf5_bitshuffle as chunk_format
+
+_RUN_BYTES = 1 << 18  # of blocks that are unshuffled together, in a core's cache
+_COMPRESSORS = ("none", "lz4", "zstd")
+
+
+@dataclass(frozen=True)
+class Hdf5Bitshuffle:
+    """`elementsize`: bytes of an element. `block_elements`: of a block; 0 for about 8 KiB. Those of a compressed chunk
+    are in its header. `cname`: "none", "lz4" or "zstd"."""
+
+    names = (chunk_format.NAME,)
+    ids = (chunk_format.NAME,)
+    kind: ClassVar[Kind] = "bytes->bytes"
+
+    elementsize: int = 4
+    block_elements: int = 0
+    cname: str = "lz4"
+
+    def __post_init__(self) -> None:
+        if type(self.elementsize) is not int or not 0 < self.elementsize < 1 << 16:
+            raise MetadataError(f"codec {chunk_format.NAME!r}: elementsize must be bytes, not {self.elementsize!r}")
+        elements = self.block_elements
+        if type(elements) is not int or not 0 <= elements < 1 << 24 or elements % 8:
+            raise MetadataError(
+                f"codec {chunk_format.NAME!r}: block_elements must be a multiple of 8, not {elements!r}"
+            )
+        if self.cname not in _COMPRESSORS:
+            raise MetadataError(f"codec {chunk_format.NAME!r}: cname must be one of {_COMPRESSORS}, not {self.cname!r}")
+
+    def encoded(self, spec: BytesSpec) -> BytesSpec:
+        """Each block may become larger, by about 20 bytes."""
+        if self.cname == "none":
+            return spec
+        unit = 8 * self.elementsize
+        return spec.resized(lambda nbytes: nbytes + 32 * (nbytes // unit + 1)).compressed()
+
+    def why_host(self, spec: BytesSpec) -> str | None:
+        if spec.nbytes is None:
+            return "decoded size is not known from metadata"
+        most = gpu.hdf5_bitshuffle.MAX_ELEMENT_BYTES
+        return f"a GPU takes elements of at most {most} bytes" if self.elementsize > most else None
+
+    def why_host_to_encode(self, spec: BytesSpec) -> str | None:
+        return "bitshuffle of HDF5 is not written by a GPU"
+
+    @classmethod
+    def warm_up_examples(cls) -> tuple[Hdf5Bitshuffle, ...]:
+        return tuple(cls(cname=cname) for cname in _COMPRESSORS)
+
+    def streams(self, spec: BytesSpec) -> tuple[Algorithm, int] | None:
+        inner = gpu.hdf5_bitshuffle.algorithm(self.cname)
+        return None if inner is None else (inner, -(-(spec.nbytes or 0) // self._block) or 1)
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        return gpu.hdf5_bitshuffle.decode_scratch_bytes(self.cname, nbytes)
+
+    @property
+    def _block(self) -> int:
+        """Bytes of a block, where no header says it."""
+        return (self.block_elements or chunk_format.default_elements(self.elementsize)) * self.elementsize
+
+    def blocks(self, chunks: EncodedBatch, nbytes: int) -> chunk_format.Blocks:
+        """The blocks of chunks that have their bytes in host memory."""
+        unit = 8 * self.elementsize
+        if self.cname == "none":
+            return chunk_format.plain_blocks(chunks.starts, chunks.sizes, nbytes, self._block, unit)
+        data = chunks.data if chunks.host is None else chunks.host
+        return chunk_format.compressed_blocks(data, chunks.starts, chunks.sizes, nbytes, unit)
+
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
+        if device.gpu:
+            return gpu.hdf5_bitshuffle.decode(self, chunks, spec, device, into)
+        if spec.nbytes is None:
+            return chunkwise.unmeasured("bitshuffle", chunks, device, lambda chunk: self._decode_declared(chunk, spec))
+        return chunkwise.filled("bitshuffle", chunks, spec.nbytes, device, into, self._fill)
+
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
+        made = self.elementsize, self.block_elements, self.cname
+        return chunkwise.encoded("bitshuffle", chunks, device, lambda chunk: chunk_format.encoded(chunk, *made))
+
+    def _decode_declared(self, chunk: np.ndarray, spec: BytesSpec) -> np.ndarray:
+        """Decode a chunk whose decoded size only its header declares."""
+        nbytes = len(chunk) if self.cname == "none" else int.from_bytes(chunk[:8].tobytes(), "big")
+        chunkwise.check_declared(nbytes, len(chunk), spec)
+        if not self.blocks(_one(chunk), nbytes).good[0]:
+            raise self._unsound(chunk, nbytes)
+        target = np.empty(nbytes, np.uint8)
+        self._fill(chunk, target)
+        return target
+
+    def _fill(self, chunk: np.ndarray, target: np.ndarray) -> None:
+        blocks = self.blocks(_one(chunk), len(target))
+        if not blocks.good[0]:
+            raise self._unsound(chunk, len(target))
+        if len(blocks.source):
+            each, whole = int(blocks.nbytes[0]), int(blocks.nbytes.sum())
+            self._unshuffle(self._decompressed(chunk, blocks, whole), target[:whole], each)
+        if rest := len(target) % (8 * self.elementsize):
+            at = int(blocks.rest[0])
+            target[-rest:] = chunk[at : at + rest]
+
+    def _unshuffle(self, planes: np.ndarray, target: np.ndarray, block: int) -> None:
+        """Unshuffle blocks of `block` bytes, some at a time; the last one may be shorter."""
+        full = len(target) // block * block
+        run = max(1, _RUN_BYTES // block) * block
+        for at in range(0, full, run):
+            end = min(at + run, full)
+            made = chunk_format.unshuffled(planes[at:end].reshape(-1, block), self.elementsize)
+            target[at:end] = made.reshape(-1)
+        if full < len(target):
+            target[full:] = chunk_format.unshuffled(planes[full:].reshape(1, -1), self.elementsize)[0]
+
+    def _decompressed(self, chunk: np.ndarray, blocks: chunk_format.Blocks, whole: int) -> np.ndarray:
+        """All blocks, one after another, still shuffled."""
+        if self.cname == "none":
+            return chunk[:whole]
+        made, decode = np.empty(whole, np.uint8), _lz4 if self.cname == "lz4" else _zstd
+        columns = (blocks.source, blocks.size, blocks.target, blocks.nbytes)
+        for source, size, place, nbytes in zip(*(column.tolist() for column in columns), strict=True):
+            decode(chunk[source : source + size], made[place : place + nbytes])
+        return made
+
+    def _unsound(self, chunk: np.ndarray, nbytes: int) -> CodecError:
+        return CodecError(f"the blocks in {len(chunk)} bytes are cut short, or are not those of {nbytes} bytes")
+
+
+def _lz4(stored: np.ndarray, block: np.ndarray) -> None:
+    decode_block(address(block), len(block), address(stored), len(stored))
+
+
+def _zstd(stored: np.ndarray, block: np.ndarray) -> None:
+    from cramjam import zstd
+
+    if int(zstd.decompress_into(stored, block)) != len(block):
+        raise CodecError(f"a block is not one of {len(block)} bytes")
+
+
+def _one(chunk: np.ndarray) -> EncodedBatch:
+    return EncodedBatch(chunk, np.zeros(1, np.int64), np.array([len(chunk)], np.int64))
+
+
+CODEC = Hdf5Bitshuffle
