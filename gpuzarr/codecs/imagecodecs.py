@@ -19,7 +19,7 @@ _OF_KIND: dict[Kind, tuple[str, ...]] = {
     "array->bytes": (
         *("apng", "avif", "bfloat16", "bmp", "ccittfax3", "ccittfax4", "ccittrle", "dds", "dicomrle", "eer", "exr"),
         *("float24", "gif", "hcomp", "heif", "jpeg", "jpeg2k", "jpegls", "jpegxl", "jpegxr", "jpegxs", "lerc"),
-        *("ljpeg", "meshopt", "packints", "pcodec", "pixarlog", "plio", "png", "qoi", "rcomp", "rgbe", "spng"),
+        *("meshopt", "packints", "pixarlog", "plio", "png", "qoi", "rcomp", "rgbe", "spng"),
         *("tiff", "ultrahdr", "webp", "zfp"),
     ),
     "bytes->bytes": (

@@ -19,6 +19,8 @@ _VIRTUAL_TIFF = (
 ADVICE: dict[str, str] = {
     "imagecodecs_sz3": f"SZ3: {_ABORTS}",
     "imagecodecs_sperr": f"SPERR: {_ABORTS}",
+    "imagecodecs_ljpeg": f"lossless JPEG: {_ABORTS}",
+    "imagecodecs_pcodec": f"pcodec: {_ABORTS}",
     "imagecodecs_htj2k": (
         "High-Throughput JPEG 2000: the decoder in imagecodecs takes minutes for some damaged chunks; decode the array "
         "with imagecodecs, and store it anew"
