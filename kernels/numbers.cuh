@@ -1,18 +1,11 @@
-// Numbers of any kind as words of 64 bits: how an element is cast on its way into the result.
+// Numbers of any kind as words of 64 bits.
 //
 // A number is in the lowest bits of its word. Arithmetic is that of IEEE 754, rounded to nearest, even: the intrinsics
-// are never fused, so the CPU (gpuzarr/dtypes/cast.py) gets the same bits.
+// are never fused, so the CPU gets the same bits.
 #pragma once
 #include "common.cuh"
 
 enum { BOOL, UNSIGNED, SIGNED, FLOAT16, BFLOAT16, FLOAT32, FLOAT64 };  // kinds of numbers
-
-// What is done with each element: see place_cast.cu.
-struct Rule {
-    u32 from, to, work;
-    double scale, offset;
-    u64 nan_of, compared;
-};
 
 // A float16 as a float, exactly.
 __device__ __forceinline__ float half_value(u32 h)
@@ -65,33 +58,4 @@ template <u32 BYTES> __device__ __forceinline__ u64 extended(u64 word, u32 kind)
 {
     if (kind == BOOL) return word != 0;
     return kind == SIGNED ? (u64)((i64)(word << (64 - 8 * BYTES)) >> (64 - 8 * BYTES)) : word;
-}
-
-// The same number, of which the compiler knows nothing. It would make a loop of its own for each case of a rule, and
-// take minutes for them.
-__device__ __forceinline__ u32 hidden(u32 number)
-{
-    asm volatile("" : "+r"(number));
-    return number;
-}
-
-// An element of BYTES bytes, cast.
-template <u32 BYTES> __device__ __forceinline__ u64 cast(u64 word, Rule rule)
-{
-    rule.from = hidden(rule.from), rule.to = hidden(rule.to), rule.work = hidden(rule.work);
-    if (rule.from <= SIGNED) word = extended<BYTES>(word, rule.from);
-    bool is_nan = (word & rule.compared) == rule.nan_of;
-    float x;
-    if (rule.work == sizeof(float)) {
-        x = is_nan ? __uint_as_float(0x7fc00000) : value_of<float, BYTES>(word, rule.from);
-        x = __fadd_rn(__fmul_rn(x, (float)rule.scale), (float)rule.offset);
-    } else if (rule.work == sizeof(double)) {
-        double y = is_nan ? (double)__uint_as_float(0x7fc00000) : value_of<double, BYTES>(word, rule.from);
-        y = __dadd_rn(__dmul_rn(y, rule.scale), rule.offset);
-        if (rule.to == FLOAT64) return (u64)__double_as_longlong(y);
-        x = rule.to == FLOAT16 ? odd_float(y) : (float)y;
-    } else if (rule.to == BOOL) {
-        return (rule.from <= SIGNED ? word : word << (65 - 8 * BYTES)) != 0;  // a float without its sign
-    } else return word;
-    return rule.to == FLOAT32 ? __float_as_uint(x) : rule.to == BFLOAT16 ? bfloat_bits(x) : half_bits(x);
 }

@@ -13,7 +13,8 @@
 //   AT_ONCE          pieces that a thread should load at once
 //   load(at)         the raw material of 16 bytes of a row, `at` bytes into the chunk's box; made(piece, at): these
 //                    bytes
-//   element(at, v)   the element at `at`; words of place_cast.cu have elements of the result in their lowest bytes
+//   element(at, v)   the element at `at`; words of place_cast.cu have elements in their lowest bytes
+//   finish(v, active)   make the elements of several that are in the mask those of the result; most have nothing to do
 // Rows have at least 16 bytes. A row has fewer than 2^31 bytes, and a chunk fewer than 2^31 elements or pieces.
 #pragma once
 #include "common.cuh"
@@ -223,6 +224,9 @@ __device__ __forceinline__ void store_part(u8* to, uint4 v, i32 begin, i32 end, 
     }
 }
 
+template <class Source, class T, u32 N>
+__device__ __forceinline__ void finish(const Source&, T (&)[N], u32) {}
+
 // In each round all pieces are loaded first, without branches between the loads; a piece beyond the end loads the last
 // one.
 template <class Source>
@@ -270,6 +274,7 @@ __device__ __forceinline__ void elements(const Form& f, u8* target, const Source
             locate(f, f.axes, n < units ? n : units - 1, at, to[k]);
             source.element(at, value[k]);
         }
+        finish(source, value, ~0u);
 #pragma unroll
         for (u32 k = 0; k < AT_ONCE; ++k)
             if (first + k * stride < units) store(target + to[k], in_order(value[k], swap), f.width);
@@ -289,12 +294,15 @@ __device__ __forceinline__ void tiles(const Form& f, u8* target, const Source& s
         i64 from, to;
         locate(f, down, box, from, to);
         T value[SIDE / 8];
+        u32 active = 0;
 #pragma unroll
         for (u32 k = 0; k < SIDE / 8; ++k) {
             u32 i = a + x, j = b + y + 8 * k;
             if (i >= f.extent[down] || j >= f.extent[across]) continue;
+            active |= 1u << k;
             source.element(from + i * f.source[down] + j * f.source[across], value[k]);
         }
+        finish(source, value, active);
 #pragma unroll
         for (u32 k = 0; k < SIDE / 8; ++k)
             if (a + x < f.extent[down] && b + y + 8 * k < f.extent[across])

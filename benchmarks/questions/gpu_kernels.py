@@ -8,7 +8,7 @@ than by two passes. Launches alone are timed, with their tables made before.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from math import nan
@@ -24,6 +24,7 @@ from gpuzarr.dtypes.cast import Cast, cast_of
 from gpuzarr.gpu import planes
 from gpuzarr.gpu.checksums import CRC32C, crc32
 from gpuzarr.gpu.place import Chunks, place
+from gpuzarr.gpu.rule import program_of
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
 from gpuzarr.gpu.tables import addresses, copy
 from gpuzarr.indexing.grid import parts
@@ -131,7 +132,8 @@ class Grid:
     def place(self, device: Device, chunks: Chunks, out: Any, cast: Cast | None = None) -> None:
         axes = tuple(RegularAxis(n, m) for n, m in zip(self.shape, self.chunks, strict=True))
         found = list(parts(orthogonal((...,), self.shape), axes, (0,) * 3))
-        place(device, [(found, (out,))], np.ones(len(self.sizes), bool), chunks, 0, cast)
+        some = chunks if cast is None else replace(chunks, program=program_of(cast))
+        place(device, [(found, (out,))], np.ones(len(self.sizes), bool), some, 0)
 
     def result(self, device: Device) -> Any:
         return device.array(self.shape, np.dtype(f"u{self.width}"))

@@ -7,11 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
+from gpuzarr.codecs.contract import Direction
+from gpuzarr.codecs.element_wise import why_no_program
 from gpuzarr.cpu.chunkwise import blamed
 from gpuzarr.cpu.elements import cast_fill, native, numpy_dtype, reinterpreted, viewed
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.element_program import Program, runs_on
 from gpuzarr.errors import MetadataError
 
 
@@ -43,12 +47,29 @@ class AsType:
         return ChunkSpec(elements.shape, stored, cast_fill(elements.fill_value, stored))
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "astype is not written for the GPU"
+        return self._why_host(spec, "decode")
+
+    def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
+        return self._why_host(spec, "encode")
+
+    def _why_host(self, spec: ChunkSpec, direction: Direction) -> str | None:
+        return None if self.program(spec, direction) is not None else why_no_program(spec, self.encoded(spec))
+
+    def program(self, spec: ChunkSpec, direction: Direction) -> Program | None:
+        stored = self.encode_dtype.newbyteorder("=")
+        if not (runs_on(spec.dtype) and runs_on(stored) and self._elements(spec).dtype == spec.dtype):
+            return None
+        before, after = (stored, spec.dtype) if direction == "decode" else (spec.dtype, stored)
+        return Program.of(before).converted(after)
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        if device.gpu:
+            return gpu.cast.changed(device, chunks, self.program(spec, "decode"))
         return viewed(_cast(native(chunks), self._elements(spec).dtype), spec.dtype, spec.shape)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        if device.gpu:
+            return gpu.cast.changed(device, chunks, self.program(spec, "encode"))
         elements = self._elements(spec)
         return _cast(viewed(chunks, elements.dtype, elements.shape), self.encode_dtype.newbyteorder("="))
 

@@ -10,10 +10,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
+from gpuzarr.codecs.contract import Direction
+from gpuzarr.codecs.element_wise import why_no_program
 from gpuzarr.cpu.elements import native, part
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.element_program import KEEP_BITS, KEEP_LEADING_BITS, Program, runs_on
 from gpuzarr.errors import MetadataError
 
 _MANTISSA = {"float16": 10, "float32": 23, "float64": 52, "bfloat16": 7}
@@ -40,12 +44,24 @@ class BitRound:
         return None
 
     def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
-        return "bitround is not written for the GPU"
+        return None if self.program(spec, "encode") is not None else why_no_program(spec, spec)
+
+    def program(self, spec: ChunkSpec, direction: Direction) -> Program | None:
+        if not runs_on(spec.dtype):
+            return None
+        made, mantissa = Program.of(spec.dtype), _MANTISSA.get(spec.dtype.name)
+        if direction == "decode" or self.keepbits >= (64 if mantissa is None else mantissa):
+            return made
+        if mantissa is None:
+            return made.adding(KEEP_LEADING_BITS, first=self.keepbits)
+        return made.adding(KEEP_BITS, first=mantissa - self.keepbits)
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         return chunks
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        if device.gpu:
+            return gpu.cast.changed(device, chunks, self.program(spec, "encode"))
         self.encoded(spec)
         batch = np.array(native(chunks), order="C")
         of = part(spec.dtype)[0]

@@ -7,12 +7,28 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
+from gpuzarr.codecs.contract import Direction
+from gpuzarr.codecs.element_wise import why_no_program
 from gpuzarr.cpu.casting import OUT_OF_RANGE, ROUNDINGS, cast
 from gpuzarr.cpu.elements import native
 from gpuzarr.cpu.scalars import scalar
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.element_program import (
+    REFUSE_INFINITY,
+    REFUSE_NAN,
+    REPLACE,
+    TO_FLOAT,
+    TO_INTEGER,
+    TO_NARROW,
+    Instruction,
+    Program,
+    kind_of,
+    runs_on,
+    word_of,
+)
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 
 _WHOLE = tuple(sign + f"int{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64))
@@ -72,12 +88,56 @@ class CastValue:
         return ChunkSpec(spec.shape, self._target(), fill)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "cast_value is not written for the GPU"
+        return self._why_host(spec, "decode")
+
+    def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
+        return self._why_host(spec, "encode")
+
+    def _why_host(self, spec: ChunkSpec, direction: Direction) -> str | None:
+        return None if self.program(spec, direction) is not None else why_no_program(spec, self.encoded(spec))
+
+    def program(self, spec: ChunkSpec, direction: Direction) -> Program | None:
+        before, after, pairs = spec.dtype, self._target(), self.encode_map
+        if not (runs_on(before) and runs_on(after)):
+            return None
+        if direction == "decode":
+            before, after, pairs = after, before, self.decode_map
+        elif self.data_type not in _WHOLE and self.rounding != "nearest-even":
+            return None
+        made = self._cast_program(before, after)
+        instructions, skip, kinds = made.instructions, len(made.instructions), (kind_of(before), kind_of(after))
+        for old, new in reversed(pairs):
+            first, second = (word_of(scalar(each, of, "cast_value"), of) for each, of in ((old, before), (new, after)))
+            instructions = (Instruction(REPLACE, *kinds, first, second, skip), *instructions)
+            skip += 1
+        return Program(before, after, instructions)
+
+    def _cast_program(self, before: np.dtype, after: np.dtype) -> Program:
+        """What is done with elements that no map has: as `gpuzarr.cpu.casting` does it."""
+        made, mode = Program.of(before), OUT_OF_RANGE.index(self.out_of_range or "error")
+        beyond = f"cast_value: out of the range of {after.name}" if mode == 0 else None
+        if before == after:
+            return made
+        if after.kind not in "iu":
+            is_exact = before.kind in "iu" and after.itemsize == 8
+            return made.converted(after) if is_exact else made.adding(TO_FLOAT, after, first=mode, problem=beyond)
+        if before.kind in "iu":
+            return made.adding(TO_NARROW, after, first=mode, problem=beyond)
+        made = made.adding(REFUSE_NAN, problem=f"cast_value: NaN is no {after.name}")
+        if self.out_of_range == "wrap":
+            problem = f"cast_value: an infinite number does not wrap to {after.name}"
+            made = made.adding(REFUSE_INFINITY, problem=problem)
+        given = {"first": ROUNDINGS.index(self.rounding), "second": mode}
+        return made.adding(TO_INTEGER, after, problem=beyond, **given)
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        if device.gpu:
+            return gpu.cast.changed(device, chunks, self.program(spec, "decode"))
         return self._cast(native(chunks), spec.dtype, self.decode_map)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        if device.gpu:
+            return gpu.cast.changed(device, chunks, self.program(spec, "encode"))
         if self.data_type not in _WHOLE and self.rounding != "nearest-even":
             raise UnsupportedError(f"codec 'cast_value': rounding {self.rounding!r} to {self.data_type}")
         return self._cast(native(chunks), self._target(), self.encode_map)

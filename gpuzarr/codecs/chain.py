@@ -22,6 +22,7 @@ from gpuzarr.codecs.step import Step
 from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
+from gpuzarr.dtypes.element_program import Program
 from gpuzarr.errors import BAD_DATA_ERRORS, MetadataError, UnsupportedError
 
 _BEFORE = {"array->array": "array", "array->bytes": "array", "bytes->bytes": "bytes"}
@@ -32,15 +33,19 @@ MAX_ADDRESSED_BYTES = 1 << 30  # of a chunk that a codec encodes by address
 
 @dataclass(frozen=True)
 class MemoryOrder:
-    """A chunk as it is before its first `steps` steps are undone: decoded but for byte order and the order of axes.
+    """A chunk as it is before its first `steps` steps are undone: decoded but for byte order, the order of axes, and
+    what is done with each element by itself.
 
     `strides`: elements from one to the next along each axis of the decoded chunk. `swap`: bytes of the units that are
-    in the other byte order, 1 for none.
+    in the other byte order, 1 for none. `dtype`: of the elements as they are. `program`: what becomes of each, which
+    refuses none; None where it stays as it is.
     """
 
     steps: int
     strides: tuple[int, ...]
     swap: int
+    dtype: np.dtype
+    program: Program | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,12 @@ class Chain:
         return replace(made, all_on_host=self.all_on_host)
 
     @cached_property
+    def widest_bytes(self) -> int | None:
+        """Bytes of a chunk's elements where array codecs make them widest; None where these vary in length."""
+        found = [step.spec.nbytes for step in self.steps if isinstance(step.spec, ChunkSpec)]
+        return None if None in found else max(nbytes or 0 for nbytes in found)
+
+    @cached_property
     def is_contiguous(self) -> bool:
         """Whether the first step makes bytes of the chunk that are its elements as NumPy holds them."""
         return self.steps[0].is_native
@@ -90,17 +101,22 @@ class Chain:
 
     @cached_property
     def memory_order(self) -> MemoryOrder | None:
-        """The order of elements before the first bytes->bytes codec; None where array codecs change elements."""
-        axes, swap = tuple(range(len(self.spec.shape))), 1
-        for number, step in enumerate(self.steps, 1):
-            if step.memory_order is None:
+        """The order of elements before the first bytes->bytes codec; None where an array codec does more to them."""
+        last = next(i for i, step in enumerate(self.steps) if step.codec.kind == "array->bytes")
+        made, program = self.steps[last].memory_order, None
+        if made is None:
+            return None
+        spec, (_, swap) = self.steps[last].spec, made
+        strides = tuple(prod(spec.shape[axis + 1 :]) for axis in range(len(spec.shape)))
+        for step in reversed(self.steps[:last]):
+            if step.memory_order is not None:
+                axes, _ = step.memory_order
+                strides = tuple(strides[axes.index(axis)] for axis in range(len(axes)))
+            elif step.program is None or step.program.may_refuse or len(step.spec.shape) != len(strides):
                 return None
-            order, unit = step.memory_order
-            axes, swap = tuple(axes[i] for i in order), max(swap, unit)
-            if step.codec.kind == "array->bytes":
-                strides = {axis: prod(self.spec.shape[a] for a in axes[i + 1 :]) for i, axis in enumerate(axes)}
-                return MemoryOrder(number, tuple(strides[axis] for axis in range(len(axes))), swap)
-        return None
+            elif step.program.instructions:
+                program = step.program if program is None else program.then(step.program)
+        return MemoryOrder(last + 1, strides, swap, spec.dtype, program)
 
     @cached_property
     def _decodes_by_address(self) -> DecodesByAddress | None:
@@ -134,7 +150,13 @@ class Chain:
     def _ordered_decoder(self, otherwise: ChunkDecoder) -> ChunkDecoder | None:
         """A decoder of chunks whose elements are in another order; None where a library cannot be called by address."""
         order, codec = self.memory_order, self.steps[-1].decodes_by_address
-        if order is None or not self.spec.nbytes or len(self.steps) != order.steps + 1 or codec is None:
+        if (
+            order is None
+            or order.program is not None
+            or not self.spec.nbytes
+            or len(self.steps) != order.steps + 1
+            or codec is None
+        ):
             return None
         if (decode := codec.chunk_decoder()) is None:
             return None

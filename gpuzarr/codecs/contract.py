@@ -17,12 +17,14 @@ from gpuzarr.cpu.chunkwise import Encoder
 from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.element_program import Program
 
 # decode(target, nbytes, stored, source, first, last): the chunk `stored`, whose bytes are at address `source`, becomes
 # `nbytes` > 0 bytes at address `target`, of which those from `first` to before `last` are wanted; others may be left as
 # they were. `stored` may be changed where it is not read-only, but not where CodecError is raised: for what is
 # damaged, and for what is unusual, which `Codec.decode` then decodes.
 AddressDecoder = Callable[[int, int, memoryview, int, int, int], None]
+Direction = Literal["decode", "encode"]
 Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
 
 
@@ -116,6 +118,18 @@ class KeepsElements(Protocol):
 
     def memory_order(self, spec: ChunkSpec) -> tuple[tuple[int, ...], int]:
         """The decoded axis of each encoded one; and bytes of the units in the other byte order, 1 for none."""
+        ...
+
+
+@runtime_checkable
+class ChangesElements(Protocol):
+    """An array codec that changes each element by itself, without regard to others or to its place."""
+
+    def program(self, spec: ChunkSpec, direction: Direction) -> Program | None:
+        """What becomes of elements when chunks of this spec are decoded, or encoded; None where no program says that.
+
+        `why_host`, and `why_host_to_encode`, are None where there is one.
+        """
         ...
 
 

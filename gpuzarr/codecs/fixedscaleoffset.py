@@ -7,10 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
+from gpuzarr.codecs.contract import Direction
+from gpuzarr.codecs.element_wise import why_no_program
 from gpuzarr.cpu.elements import cast_fill, native, numpy_dtype, reinterpreted, viewed
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.element_program import Program, runs_on
 from gpuzarr.errors import MetadataError
 
 
@@ -48,15 +52,37 @@ class FixedScaleOffset:
         return ChunkSpec(spec.shape, astype, cast_fill(spec.fill_value, astype))
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "fixedscaleoffset is not written for the GPU"
+        return self._why_host(spec, "decode")
+
+    def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
+        return self._why_host(spec, "encode")
+
+    def _why_host(self, spec: ChunkSpec, direction: Direction) -> str | None:
+        return None if self.program(spec, direction) is not None else why_no_program(spec, self.encoded(spec))
+
+    def program(self, spec: ChunkSpec, direction: Direction) -> Program | None:
+        stored = self._astype(self._elements(spec))
+        if not (runs_on(spec.dtype) and runs_on(stored) and self._elements(spec).dtype == spec.dtype):
+            return None
+        if direction == "decode":
+            made = Program.of(stored).computed(np.true_divide, self.scale)
+            made = made and made.computed(np.add, self.offset)
+            return made and made.converted(spec.dtype)
+        made = Program.of(spec.dtype).computed(np.subtract, self.offset)
+        made = made and made.computed(np.multiply, self.scale)
+        return made and made.rounded().converted(stored)
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        if device.gpu:
+            return gpu.cast.changed(device, chunks, self.program(spec, "decode"))
         elements = self._elements(spec)
         with np.errstate(all="ignore"):
             values = ((native(chunks) / self.scale) + self.offset).astype(elements.dtype, copy=False)
         return viewed(values, spec.dtype, spec.shape)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        if device.gpu:
+            return gpu.cast.changed(device, chunks, self.program(spec, "encode"))
         elements = self._elements(spec)
         values = viewed(chunks, elements.dtype, elements.shape)
         with np.errstate(all="ignore"):

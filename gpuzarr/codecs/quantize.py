@@ -8,10 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
+from gpuzarr.codecs.contract import Direction
+from gpuzarr.codecs.element_wise import why_no_program
 from gpuzarr.cpu.elements import cast_fill, native, numpy_dtype, reinterpreted, viewed
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.element_program import Program, runs_on
 from gpuzarr.errors import MetadataError
 
 
@@ -47,18 +51,43 @@ class Quantize:
         return ChunkSpec(elements.shape, astype, cast_fill(elements.fill_value, astype))
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "quantize is not written for the GPU"
+        return self._why_host(spec, "decode")
+
+    def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
+        return self._why_host(spec, "encode")
+
+    def _why_host(self, spec: ChunkSpec, direction: Direction) -> str | None:
+        return None if self.program(spec, direction) is not None else why_no_program(spec, self.encoded(spec))
+
+    def program(self, spec: ChunkSpec, direction: Direction) -> Program | None:
+        stored = self._astype(self._elements(spec))
+        if not (runs_on(spec.dtype) and runs_on(stored) and self._elements(spec).dtype == spec.dtype):
+            return None
+        if direction == "decode":
+            return Program.of(stored).converted(spec.dtype)
+        made = Program.of(spec.dtype).computed(np.multiply, self._scale)
+        made = made and made.rounded().computed(np.true_divide, self._scale)
+        return made and made.converted(stored)
+
+    @property
+    def _scale(self) -> float:
+        """The power of two that elements are multiples of, inverted."""
+        exponent = math.log10(10.0**-self.digits)
+        exponent = math.floor(exponent) if exponent < 0 else math.ceil(exponent)
+        return float(2.0 ** math.ceil(math.log2(10.0**-exponent)))
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        if device.gpu:
+            return gpu.cast.changed(device, chunks, self.program(spec, "decode"))
         with np.errstate(all="ignore"):
             values = native(chunks).astype(self._elements(spec).dtype, copy=False)
         return viewed(values, spec.dtype, spec.shape)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        if device.gpu:
+            return gpu.cast.changed(device, chunks, self.program(spec, "encode"))
         elements = self._elements(spec)
-        exponent = math.log10(10.0**-self.digits)
-        exponent = math.floor(exponent) if exponent < 0 else math.ceil(exponent)
-        scale = 2.0 ** math.ceil(math.log2(10.0**-exponent))
+        scale = self._scale
         with np.errstate(all="ignore"):
             values = np.around(scale * native(viewed(chunks, elements.dtype, elements.shape))) / scale
             return values.astype(self._astype(elements), copy=False)

@@ -11,11 +11,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
+from gpuzarr.codecs.contract import Direction
+from gpuzarr.codecs.element_wise import why_no_program
 from gpuzarr.cpu.elements import native
 from gpuzarr.cpu.scalars import scalar
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.element_program import SCALE_DOWN, SCALE_UP, Program, runs_on, word_of
 from gpuzarr.errors import CodecError, MetadataError
 
 
@@ -41,9 +45,35 @@ class ScaleOffset:
         return ChunkSpec(spec.shape, spec.dtype, fill)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "scale_offset is not written for the GPU"
+        return self._why_host(spec, "decode")
+
+    def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
+        return self._why_host(spec, "encode")
+
+    def _why_host(self, spec: ChunkSpec, direction: Direction) -> str | None:
+        return None if self.program(spec, direction) is not None else why_no_program(spec, self.encoded(spec))
+
+    def program(self, spec: ChunkSpec, direction: Direction) -> Program | None:
+        made, (offset, scale) = Program.of(spec.dtype) if runs_on(spec.dtype) else None, self._scalars(spec.dtype)
+        if made is None:
+            return None
+        if spec.dtype.kind not in "iu":
+            steps = ((np.subtract, offset), (np.multiply, scale))
+            for ufunc, number in steps if direction == "encode" else ((np.true_divide, scale), (np.add, offset)):
+                made = made and made.computed(ufunc, number)
+            return made
+        first, second = word_of(offset, spec.dtype), word_of(scale, spec.dtype)
+        beyond = f"scale_offset: out of the range of {spec.dtype}"
+        if direction == "encode":
+            return made.adding(SCALE_UP, first=first, second=second, problem=beyond)
+        if scale == -1 and spec.dtype.itemsize == 8:
+            return None  # the quotient of the least number has 65 bits
+        made = made.adding(SCALE_DOWN, second=second, problem=f"scale_offset: not a multiple of {scale}")
+        return made.adding(SCALE_DOWN, first=first, problem=beyond)
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        if device.gpu:
+            return gpu.cast.changed(device, chunks, self.program(spec, "decode"))
         offset, scale = self._scalars(spec.dtype)
         batch = native(chunks)
         if spec.dtype.kind not in "iu":
@@ -55,6 +85,8 @@ class ScaleOffset:
         return _narrow(values // int(scale) + int(offset), spec.dtype)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        if device.gpu:
+            return gpu.cast.changed(device, chunks, self.program(spec, "encode"))
         return _encode(native(chunks), *self._scalars(spec.dtype))
 
     def _scalars(self, dtype: np.dtype) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from gpuzarr.batch import ALIGNMENT
 from gpuzarr.codecs.contract import (
+    ChangesElements,
     CheckedOnHost,
     Codec,
     DecodesByAddress,
@@ -25,6 +26,7 @@ from gpuzarr.codecs.contract import (
 )
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.element_program import Program
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class Step:
     def memory_order(self) -> tuple[tuple[int, ...], int] | None:
         """The axes and byte order of `KeepsElements`; None where the codec changes elements."""
         return self.codec.memory_order(self.spec) if isinstance(self.codec, KeepsElements) else None
+
+    @cached_property
+    def program(self) -> Program | None:
+        """What decoding does with each element; None where no program says that."""
+        return self.codec.program(self.spec, "decode") if isinstance(self.codec, ChangesElements) else None
 
     @cached_property
     def leaves_shuffle(self) -> LeavesShuffle | None:

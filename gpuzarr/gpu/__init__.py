@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         packbits,
         place,
         planes,
+        rule,
         shuffle,
         tables,
     )
@@ -58,6 +59,7 @@ __all__ = [
     "packbits",
     "place",
     "planes",
+    "rule",
     "shuffle",
     "tables",
 ]

@@ -1,7 +1,7 @@
 """Place decoded chunks in results: one launch for all boxes of all chunks of a batch, wherever they go.
 
 kernels/place.cu; place_planes.cu where some chunks are still shuffled; place_listed.cu where lists say which elements
-of an axis are wanted, or which single elements; place_cast.cu where elements are cast on their way.
+of an axis are wanted, or which single elements; place_cast.cu where elements are changed on their way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from gpuzarr.batch import Boxes
 from gpuzarr.devices.contract import Device
-from gpuzarr.dtypes.cast import Cast
+from gpuzarr.dtypes.element_program import Program, kind_of
 from gpuzarr.gpu import forms as table
 from gpuzarr.gpu import rule
 from gpuzarr.gpu.forms import IN_FLIGHT, MAX_AXES, MIN_ROW_BYTES, PIECE, TILES
@@ -62,7 +62,8 @@ class Chunks:
     """Decoded chunks on the device. `strides`: bytes from element to element along each axis of a chunk.
 
     `swap`: bytes of the units that are in the other byte order, 1 for none. `held`: what owns the memory. `shuffled`:
-    the planes of chunks that have no address (0).
+    the planes of chunks that have no address (0). `program`: what becomes of the elements, none of which are shuffled
+    then.
     """
 
     addresses: np.ndarray
@@ -70,13 +71,14 @@ class Chunks:
     swap: int
     held: Any
     shuffled: Planes | None = None
+    program: Program | None = None
 
 
-def fits(chunk_shape: tuple[int, ...], out: Any, device: Device) -> bool:
-    """Whether the kernel can place chunks of this shape in `out`."""
+def fits(chunk_shape: tuple[int, ...], out: Any, device: Device, stored: int = 0) -> bool:
+    """Whether the kernel can place chunks of this shape in `out`. `stored`: bytes of an element as stored."""
     item = out.dtype.itemsize
     aligned = item in ITEM_SIZES and device.address(out) % item == 0 and not any(step % item for step in out.strides)
-    return aligned and len(chunk_shape) <= MAX_AXES and prod(chunk_shape) * item < MAX_CHUNK_BYTES
+    return aligned and len(chunk_shape) <= MAX_AXES and prod(chunk_shape) * max(item, stored) < MAX_CHUNK_BYTES
 
 
 def in_rows(placements: Sequence[Placement], strides: Strides) -> np.ndarray:
@@ -93,14 +95,12 @@ def place(
     present: np.ndarray,
     chunks: Chunks | None,
     fill: Any,
-    cast: Cast | None = None,
 ) -> None:
     """Copy what is wanted of each present chunk to its place in the results, and write `fill` in place of missing ones.
 
     `placements`: parts and the results that they go to, all of one dtype. `fits` must hold for them. `present`: bool,
     one for each chunk of the parts. `chunks`: the present ones, in the same order; None if they are in place already.
-    Of chunks that are `shuffled` no lists are wanted: all parts are `sliced`. `cast`: what becomes of the elements of
-    `chunks`, none of which are shuffled then.
+    Of chunks that are `shuffled` no lists are wanted: all parts are `sliced`.
     """
     outs = [out for _, results in placements for out in results]
     boxes = _boxes(placements, chunks.strides if chunks else (0,) * len(placements[0][0][0].chunk_shape))
@@ -113,12 +113,16 @@ def place(
     shuffled, item = chunks.shuffled if chunks else None, outs[0].dtype.itemsize
     # planes give no wider elements
     bits, long = (item, PIECE) if shuffled else (_bits(source, boxes.entries[:, 0]), MIN_ROW_BYTES)
-    is_cast = cast is not None and chunks is not None
-    forms, units = table.forms_of(boxes, item, bits, _bits(target, boxes.entries[:, 1]), long, is_cast)
+    program = chunks.program if chunks else None
+    changes = program is not None
+    forms, units = table.forms_of(boxes, item, bits, _bits(target, boxes.entries[:, 1]), long, changes)
     pattern = np.frombuffer(np.full(PIECE // item, fill, outs[0].dtype).tobytes(), np.uint64)
     last = *pattern, np.uint32(chunks.swap if chunks else 1), np.uint32(len(target))
-    if cast is not None and chunks is not None:
-        _launch_cast(device, (target, source, boxes.shape), forms, units, boxes.entries, cast, (last[0], *last[2:]))
+    if program is not None:
+        words, flags = rule.table(device, program, boxes.chunk)
+        columns, some = (target, source, boxes.shape), (last[0], *last[2:])
+        _launch_program(device, columns, forms, units, boxes.entries, program, words, some)
+        del flags  # held until here
     elif shuffled is None:
         _launch(device, (target, source, boxes.shape), forms, units, boxes.entries, last)
     else:
@@ -133,14 +137,16 @@ def _launch(
     device.kernel(file, name)(*_grid(forms, units, columns[-1]), (*upload_words(device, *arrays), *last))
 
 
-def _launch_cast(
+def _launch_program(
     device: Device, columns: Sequence[np.ndarray], forms: np.ndarray, units: np.ndarray, entries: np.ndarray,
-    cast: Cast, last: Any,
+    program: Program, words: np.ndarray, last: Any,
 ) -> None:  # fmt: skip
-    width = cast.source.itemsize
-    tables = upload_words(device, stacked(*columns), forms, entries if len(entries) else np.zeros(1, np.int64))
+    width, (length, _) = program.source.itemsize, program.words.shape
+    lists = entries if len(entries) else np.zeros(1, np.int64)
+    *tables, code = upload_words(device, stacked(*columns), forms, lists, words)
     kernel = device.kernel(rule.FILE, f"place_cast_{width}", width)
-    kernel(*_grid(forms, units, columns[-1]), (*tables, *last, *rule.arguments(cast)))
+    said = np.uint32(kind_of(program.source)), code, np.uint32(length)
+    kernel(*_grid(forms, units, columns[-1]), (*tables, *last, *said))
 
 
 def _launch_planes(

@@ -1,4 +1,4 @@
-"""How elements are cast on a GPU, as arguments of kernels/place_cast.cu. `dtypes.cast.Cast` says what is done."""
+"""Casts as programs, which kernels/place_cast.cu runs on elements. `dtypes.cast.Cast` says what is done."""
 
 from __future__ import annotations
 
@@ -6,33 +6,42 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.dtypes.cast import Cast, is_float
+from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.cast import Cast
+from gpuzarr.dtypes.element_program import REPLACE, Instruction, Program, kind_of, word_of
 
 FILE = "place_cast.cu"
 WIDTHS = (1, 2, 4, 8)  # bytes of an element of the chunks, for each of which the kernel is compiled by itself
-_BOOL, _UNSIGNED, _SIGNED, _FLOAT16, _BFLOAT16, _FLOAT32, _FLOAT64 = range(7)
-_FLOATS = {"float16": _FLOAT16, "bfloat16": _BFLOAT16, "float32": _FLOAT32, "float64": _FLOAT64}
-_ALL_BITS = 2**64 - 1
 
 
-def arguments(cast: Cast) -> tuple[np.generic, ...]:
-    """The last arguments of the kernel, from `from` on. Both dtypes are such as a GPU holds."""
-    scale = 1.0 if cast.scale is None else cast.scale
-    offset = -0.0 if cast.offset is None else cast.offset  # to which -0.0 may be added, too
-    words = _kind(cast.source), _kind(cast.dtype), 0 if cast.work is None else cast.work.itemsize
-    return *map(np.uint32, words), np.float64(scale), np.float64(offset), *map(np.uint64, _compared(cast))
-
-
-def _kind(dtype: np.dtype[Any]) -> int:
-    return _FLOATS[dtype.name] if is_float(dtype) else {"b": _BOOL, "u": _UNSIGNED, "i": _SIGNED}[dtype.kind]
-
-
-def _compared(cast: Cast) -> tuple[int, int]:
-    """The bits of an element that becomes NaN, and the mask of those that count; bits that none has, if none does."""
+def program_of(cast: Cast) -> Program:
+    """What a cast does, whose dtypes are such as a GPU holds, and whose numbers are scalars."""
+    made = Program.of(cast.source)
+    if cast.work is not None:
+        made = made.converted(cast.work)
+        for ufunc, number in ((np.multiply, cast.scale), (np.add, cast.offset)):
+            if number is not None:
+                computed = made.computed(ufunc, number)
+                assert computed is not None
+                made = computed
+    made = made.converted(cast.dtype)
     if cast.nan_of is None:
-        return 1, 0
-    if not is_float(cast.source):
-        return int(cast.nan_of) & _ALL_BITS, _ALL_BITS
-    if cast.nan_of == 0:
-        return 0, (1 << (8 * cast.source.itemsize - 1)) - 1  # without the sign
-    return int.from_bytes(np.full(1, cast.nan_of, cast.source).tobytes(), "little"), _ALL_BITS
+        return made
+    words = word_of(cast.nan_of, cast.source), word_of(np.nan, cast.dtype)
+    kinds = kind_of(cast.source), kind_of(cast.dtype)
+    replace = Instruction(REPLACE, *kinds, *words, skip=len(made.instructions))
+    return Program(cast.source, cast.dtype, (replace, *made.instructions))
+
+
+def table(device: Device, program: Program, chunk: np.ndarray) -> tuple[np.ndarray, list[Any]]:
+    """The instructions as the kernel takes them, at least one, and the flags that they set, which are to be held.
+
+    `chunk`: the number of the chunk of each box, for errors.
+    """
+    words, flags = np.zeros((max(1, len(program.instructions)), 4), np.uint64), []
+    words[: len(program.instructions)] = program.words
+    for row, each in enumerate(program.instructions):
+        if each.problem is not None:
+            flags.append(device.check(chunk, each.problem))
+            words[row, 3] = device.address(flags[-1])
+    return words, flags

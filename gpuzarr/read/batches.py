@@ -219,7 +219,7 @@ class Batches:
             chunks = decoded(encoded, chain, device, batch, present)
         self.trace.add_time("decode", begin, done := device.timestamp())
         if into is None or not present.all():
-            gpu.place.place(device, batch.placements, present, chunks, batch.fill_value, batch.cast)
+            gpu.place.place(device, batch.placements, present, chunks, batch.fill_value)
             self.trace.add_time("place", done, device.timestamp())
 
     def _place_known(self, loaded: Loaded, fetched: Fetched, known: Known) -> list[Callable[[], None]]:
@@ -233,8 +233,9 @@ class Batches:
         self.trace.add_time("decode", begin, done := device.timestamp())
         if placeable(batch.results, chain, device, batch.cast):
             addresses = known.addresses(decoded, device, spec.nbytes or 0)
-            chunks = gpu.place.Chunks(addresses, spec.strides, 1, decoded)
-            gpu.place.place(device, batch.placements, fetched.present, chunks, batch.fill_value, batch.cast)
+            program = None if batch.cast is None else gpu.rule.program_of(batch.cast)
+            chunks = gpu.place.Chunks(addresses, spec.strides, 1, decoded, program=program)
+            gpu.place.place(device, batch.placements, fetched.present, chunks, batch.fill_value)
         else:
             rest = fill_missing(batch, fetched.present, device.xp)
             if len(known.entries):  # on a CPU without those that were kept before: see `_without_kept`

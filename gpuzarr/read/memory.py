@@ -137,7 +137,7 @@ def cost(chain: Chain, device: Device, in_place: bool = True, estimated: int | N
     `in_place`: chunks are contiguous in the result, so they are decoded there if the chain can. `estimated`: estimated
     bytes of a stored chunk; None: the most that an encoder makes. (Batches that turn out larger are read in parts.)
     """
-    nbytes = chain.spec.nbytes or chain.spec.dtype.itemsize
+    nbytes = chain.widest_bytes or chain.spec.dtype.itemsize
     largest = _largest(chain, nbytes)
     stored = largest if estimated is None else estimated
     if not device.gpu:
@@ -154,7 +154,7 @@ def cost(chain: Chain, device: Device, in_place: bool = True, estimated: int | N
 
 
 def decode_scratch_bytes(chain: Chain, nbytes: int, stored: int, left: int = 0) -> int:
-    """Bytes of a GPU that decoding a chunk of `nbytes` takes: the upload of the host's part, results, scratch.
+    """Bytes of a GPU that decoding a chunk of at most `nbytes` takes: the upload of the host's part, results, scratch.
 
     `left`: this many steps, the first in encode order, are not undone. `stored`: bytes of the stored chunk.
     """

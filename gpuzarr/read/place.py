@@ -17,6 +17,7 @@ from gpuzarr.codecs.chain import Chain, MemoryOrder
 from gpuzarr.cpu.boxes import Placement, placement
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
+from gpuzarr.dtypes.element_program import Program
 from gpuzarr.errors import CodecError
 from gpuzarr.indexing.blocks import together
 from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart
@@ -26,7 +27,9 @@ from gpuzarr.read.portions import Batch, Portion
 def placeable(outs: Sequence[Any], chain: Chain, device: Device, cast: Cast | None = None) -> bool:
     """Whether one launch can place chunks in these results; odd elements are for array assignments."""
     shape, dtype = chain.spec.shape, chain.spec.dtype if cast is None else cast.dtype
-    return device.gpu and all(out.dtype == dtype and gpu.place.fits(shape, out, device) for out in outs)
+    order = chain.memory_order
+    stored = 0 if order is None or order.program is None else order.program.source.itemsize
+    return device.gpu and all(out.dtype == dtype and gpu.place.fits(shape, out, device, stored) for out in outs)
 
 
 def decoded(encoded: EncodedBatch, chain: Chain, device: Device, batch: Batch, present: np.ndarray) -> gpu.place.Chunks:
@@ -34,19 +37,23 @@ def decoded(encoded: EncodedBatch, chain: Chain, device: Device, batch: Batch, p
 
     CodecError with the index in `encoded`.
     """
-    plain = chain.memory_order
+    plain, cast = chain.memory_order, None if batch.cast is None else gpu.rule.program_of(batch.cast)
     if plain is not None and chain.host_steps[0] >= plain.steps:
-        strides = tuple(step * chain.spec.dtype.itemsize for step in plain.strides)
+        program = cast if plain.program is None or cast is None else plain.program.then(cast)
+        program = program or plain.program
+        strides = tuple(step * plain.dtype.itemsize for step in plain.strides)
 
         def rows() -> np.ndarray:
             return gpu.place.in_rows(batch.placements, strides)[present]
 
         is_sliced = all(part.sliced for portion in batch.portions for part in portion.parts)
-        return _as_stored(encoded, chain, plain, device, strides, rows if is_sliced and batch.cast is None else None)
+        return _as_stored(
+            encoded, chain, plain, device, strides, rows if is_sliced and program is None else None, program
+        )
     chunks = chain.decode(encoded, device)
     first, *strides_of_chunk = chunks.strides
     places = np.uint64(device.address(chunks)) + (np.arange(len(chunks)) * first).astype(np.uint64)
-    return gpu.place.Chunks(places, tuple(strides_of_chunk), 1, chunks)
+    return gpu.place.Chunks(places, tuple(strides_of_chunk), 1, chunks, program=cast)
 
 
 def _as_stored(
@@ -56,6 +63,7 @@ def _as_stored(
     device: Device,
     strides: tuple[int, ...],
     rows: Callable[[], np.ndarray] | None,
+    program: Program | None,
 ) -> gpu.place.Chunks:
     """`rows` says of which chunks a bit shuffle may be left; only a codec that may leave one has to know. None: no
     shuffle may be left."""
@@ -65,11 +73,12 @@ def _as_stored(
     if isinstance(stored, gpu.planes.Planes):
         left = stored if stored.blocks.any() else None
         return gpu.place.Chunks(stored.addresses, strides, plain.swap, stored.held, left)
-    if (bad := stored.sizes != chain.spec.nbytes).any():
-        index, codec = int(np.argmax(bad)), chain.steps[plain.steps - 1].name
-        problem = f"{codec}: a chunk of {stored.sizes[index]} bytes, expected {chain.spec.nbytes}"
+    step = chain.steps[plain.steps - 1]
+    if (bad := stored.sizes != step.spec.nbytes).any():
+        index, codec = int(np.argmax(bad)), step.name
+        problem = f"{codec}: a chunk of {stored.sizes[index]} bytes, expected {step.spec.nbytes}"
         raise CodecError(problem, index, codec)
-    return gpu.place.Chunks(gpu.tables.addresses(stored, device), strides, plain.swap, stored.data)
+    return gpu.place.Chunks(gpu.tables.addresses(stored, device), strides, plain.swap, stored.data, program=program)
 
 
 def assign(batch: Batch, chunks: Any, device: Device) -> None:

@@ -97,7 +97,7 @@ def _fixed(write_behind_depth: int) -> int:
 
 def write_cost(chain: Chain, covered: bool, device: Device) -> WriteCost:
     """The bytes that a chunk of this chain takes. `covered`: it is written as a whole, so the old one is not read."""
-    nbytes = chain.spec.nbytes or chain.spec.dtype.itemsize
+    nbytes = chain.widest_bytes or chain.spec.dtype.itemsize
     crossing = chain.host_steps_to_encode[0]
     scratch, made, sizes = nbytes, nbytes, decoded_sizes(chain, nbytes)  # a copy without the empty chunks
     for i in range(1 if chain.is_contiguous else 0, crossing):

@@ -292,6 +292,12 @@ inline float __fadd_rn(float x, float y) { return x + y; }
 inline float __fmul_rn(float x, float y) { return x * y; }
 inline double __dadd_rn(double x, double y) { return x + y; }
 inline double __dmul_rn(double x, double y) { return x * y; }
+inline float __fdiv_rn(float x, float y) { return x / y; }
+inline double __ddiv_rn(double x, double y) { return x / y; }
+inline unsigned long long __umul64hi(unsigned long long x, unsigned long long y)
+{
+    return (unsigned long long)((unsigned __int128)x * y >> 64);
+}
 template <class T> T atomicAdd(T* p, std::type_identity_t<T> v) { T old = *p; *p += v; return old; }
 template <class T> T atomicMin(T* p, std::type_identity_t<T> v) { T old = *p; if (v < old) *p = v; return old; }
 template <class T> T atomicXor(T* p, std::type_identity_t<T> v) { T old = *p; *p ^= v; return old; }
