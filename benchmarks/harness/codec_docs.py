@@ -40,13 +40,18 @@ def _rows() -> list[CodecRow]:
 
 def summary() -> str:
     """The README's table."""
-    rows = [_line(row) for row in _rows() if not row.name.startswith(FAMILY)]
-    family = [row for row in _rows() if row.name.startswith(FAMILY)]
+    rows = [_line(row) for row in _rows() if not _is_of_family(row)]
+    family = [row for row in _rows() if _is_of_family(row)]
     named = ", ".join(f"`{row.name.removeprefix(FAMILY)}`" for row in family)
     only = ", ".join(f"`{row.name.removeprefix(FAMILY)}`" for row in family if row.encode_cpu == "no")
     rows.append([f"`{FAMILY}NAME`", "the same", "imagecodecs", "yes", "yes", "", ""])
     heads = ["codec in Zarr v3", "id in v2", "package", "CPU decodes", "encodes", "CUDA decodes", "encodes"]
     return f"{table(heads, rows)}\nNAME is one of {named}. Only read: {only}.\n"
+
+
+def _is_of_family(row: CodecRow) -> bool:
+    """Whether imagecodecs runs it; some of these names are codecs of this package."""
+    return str(_class_of(row, "__module__")).endswith(".imagecodecs")
 
 
 def _line(row: CodecRow) -> list[str]:
@@ -77,7 +82,7 @@ def _section(module: str, rows: list[CodecRow]) -> str:
     title, _, rest = str(import_module(module).__doc__).strip().partition("\n")
     about = "\n".join(line.strip() for line in rest.strip().splitlines())
     parts = [f"## {title}\n", *([f"{about}\n"] if about else []), f"`{file}`\n"]
-    if rows[0].name.startswith(FAMILY):
+    if _is_of_family(rows[0]):
         lines = [[f"`{row.name}`", row.kind, "" if row.encode_cpu == "yes" else "only read"] for row in rows]
         return "\n".join([*parts, table(["codec", "kind in v3", ""], lines)])
     return "\n".join([*parts, *(_codec(row) for row in rows)])

@@ -67,6 +67,7 @@ LIBRARIES = {  # modules by the packages that bring them, of codecs that need mo
     "numcodecs.zfpy": ("zfpy",),
     "zfp": ("zfpy",),
     "cast_value": ("ml_dtypes",),
+    **dict.fromkeys(("imagecodecs_snappy", "gpuzarr.hdf5_bitshuffle"), ("cramjam",)),
     **dict.fromkeys(("jpeg", "jpegxl", "lzw"), ("imagecodecs",)),
     **{codec.names[0]: ("imagecodecs",) for codec in imagecodecs.CODECS},
 }
