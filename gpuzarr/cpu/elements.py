@@ -21,7 +21,7 @@ def native(batch: Any) -> Any:
 
 
 def converted(values: Any, dtype: np.dtype) -> Any:
-    """Convert elements as `astype` of NumPy, but floats to uint32 by way of int64; the same array where it is of `dtype`.
+    """Convert elements as `astype` of NumPy, but floats to uint32 by way of int64. It may be the same array.
 
     Of a float that uint32 does not hold NumPy makes one number or another, by the element's place in its array. NumPy's
     warnings are for the caller to silence.
