@@ -65,8 +65,12 @@ class Chain:
             raise UnsupportedError(f"a chain of {len(codecs)} codecs; at most {MAX_CODECS} are supported")
         for given in codecs:
             if _BEFORE[given.kind] != side:
-                name = Step(given, at).name
-                raise MetadataError(f"codec {name!r} ({given.kind}) cannot stand where {side} comes in")
+                wants = "an array" if side == "bytes" else "bytes"
+                gets = f"the bytes that {steps[-1].name!r} makes" if side == "bytes" else "an array"
+                raise MetadataError(
+                    f"codec {Step(given, at).name!r} takes {wants}, but gets {gets}: one codec makes bytes of "
+                    "the array (`serializer`), `filters` are before it, and `compressors` behind it"
+                )
             for codec in parts_of(given, at):
                 steps.append(Step(codec, at))
                 at, side = codec.encoded(at), _AFTER[codec.kind]
