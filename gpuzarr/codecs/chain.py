@@ -60,7 +60,8 @@ class Chain:
     @classmethod
     def build(cls, codecs: Iterable[Codec], spec: ChunkSpec) -> Chain:
         """Make a chain. MetadataError where the codecs do not follow each other, or do not fit the chunks."""
-        steps, side, at = [], "array", cast(Any, spec)
+        steps: list[Step] = []
+        side, at = "array", cast(Any, spec)
         if len(codecs := tuple(codecs)) > MAX_CODECS:
             raise UnsupportedError(f"a chain of {len(codecs)} codecs; at most {MAX_CODECS} are supported")
         for given in codecs:
