@@ -69,11 +69,24 @@ class BitRound:
         bits = batch.reshape(-1).view(f"u{of.itemsize}")
         if mantissa is not None:
             if self.keepbits < mantissa:
-                _round(bits, np.array(mantissa - self.keepbits, bits.dtype))
+                _round_alike(bits, bits.dtype.type(mantissa - self.keepbits))
         else:
             excess = _bit_length(bits) - self.keepbits
             _round(bits, np.maximum(excess, 0).astype(bits.dtype))
         return batch
+
+
+def _round_alike(bits: np.ndarray, drop: Any) -> None:
+    """As `_round`, for one `drop` > 0, a scalar of the dtype of `bits`, with one array of scratch."""
+    one = bits.dtype.type(1)
+    rounded = bits >> drop
+    rounded &= one
+    rounded += (one << (drop - one)) - one
+    rounded += bits
+    overflowed = rounded < bits
+    if overflowed.any():
+        rounded[overflowed] = np.iinfo(bits.dtype).max
+    np.bitwise_and(rounded, ~((one << drop) - one), out=bits)
 
 
 def _round(bits: np.ndarray, drop: np.ndarray) -> None:
