@@ -27,7 +27,7 @@ def test_the_examples_run_one_after_another(
     elif missing := select.why_not_cuda(0):
         pytest.skip(missing)
     monkeypatch.chdir(tmp_path)
-    assert README.count("```python") == len(EXAMPLES) == 26 and README.count("```") == 52
+    assert README.count("```python") == len(EXAMPLES) == 27 and README.count("```") == 54
     names: dict[str, object] = {}
     for example in EXAMPLES:
         exec(example, names)

@@ -20,15 +20,15 @@ PAGE = Path(__file__).parents[2] / "docs/codecs.md"
 FAMILY = "imagecodecs_"  # has one row in the README
 INTRODUCTION = """# Codecs
 
-Made from the code by `python -m benchmarks.harness.tables`: each file of `gpuzarr/codecs/`, with its codecs, their
-names, the members of their configuration (with what they are if they are left out), and where they run. What is said of
-GPUs is true of ordinary chunks, of integers where the codec takes these; what a GPU does not do, CPU threads do for it.
+This page is generated from the code (`python -m benchmarks.harness.tables`). A section describes a file of
+`gpuzarr/codecs/`; each codec has its names, the members of its configuration with their defaults in parentheses, the
+packages that it needs beside NumPy, and what a GPU does with ordinary chunks, of integers where the codec takes these.
+What a GPU does not do, CPU threads do for it. No GPU has run this yet, only an emulator.
 
-Codecs of other packages are found by the entry point group `gpuzarr.codecs` (the codec is a class as in
-`gpuzarr/codecs/contract.py`), then among those of numcodecs (entry point group `numcodecs.codecs`, and
-`numcodecs.register_codec`). An entry point is code of a package that you installed. It is imported when an array is
-opened whose metadata names the codec, and never before; metadata can name only what is installed. What is built into
-gpuzarr goes before what others call the same.
+A codec that is not built in is looked for in the entry point group `gpuzarr.codecs` (a class as in
+`gpuzarr/codecs/contract.py`), then in numcodecs (entry point group `numcodecs.codecs`, and `numcodecs.register_codec`).
+Built-in codecs take precedence over others of the same name. An entry point is code of a package that you installed; it
+is imported when metadata names the codec, and not before.
 """
 
 
@@ -42,11 +42,10 @@ def summary() -> str:
     """The README's table."""
     rows = [_line(row) for row in _rows() if not _is_of_family(row)]
     family = [row for row in _rows() if _is_of_family(row)]
-    named = ", ".join(f"`{row.name.removeprefix(FAMILY)}`" for row in family)
     only = ", ".join(f"`{row.name.removeprefix(FAMILY)}`" for row in family if row.encode_cpu == "no")
     rows.append([f"`{FAMILY}NAME`", "the same", "imagecodecs", "yes", "yes", "", ""])
     heads = ["codec in Zarr v3", "id in v2", "package", "CPU decodes", "encodes", "CUDA decodes", "encodes"]
-    return f"{table(heads, rows)}\nNAME is one of {named}. Only read: {only}.\n"
+    return f"{table(heads, rows)}\nNAME: {len(family)} codecs, listed in `docs/codecs.md`. Only read: {only}.\n"
 
 
 def _is_of_family(row: CodecRow) -> bool:

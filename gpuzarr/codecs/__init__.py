@@ -104,7 +104,7 @@ def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Code
 
 
 def _of_another_package(name: str, configuration: dict[str, Any], zarr_format: int) -> Any:
-    """The codec that numcodecs has under this name. UnsupportedError, with advice if there is some, if it has none."""
+    """The codec that numcodecs has under this name. UnsupportedError, with advice, if it has none."""
     from gpuzarr.codecs import of_numcodecs, refused
 
     codec_id = name.removeprefix("numcodecs.")
@@ -114,9 +114,12 @@ def _of_another_package(name: str, configuration: dict[str, Any], zarr_format: i
         codec = of_numcodecs.found(codec_id, configuration)
         if codec is not None:
             return codec
-    raise UnsupportedError(
-        f"unknown codec {name!r} with configuration {shown(configuration)}; a package that has it may not be installed"
-    )
+    advice = "install the package that has it, or register it with numcodecs"
+    if zarr_format == 3 and codec_id == name and of_numcodecs.found(name, {}) is not None:
+        advice = f"in Zarr v3 the codec that numcodecs has under this id is called 'numcodecs.{name}'"
+    elif class_of(zarr_format, of_numcodecs.IMAGES + name) is not None:
+        advice = f"did you mean '{of_numcodecs.IMAGES}{name}'?"
+    raise UnsupportedError(f"unknown codec {name!r} with configuration {shown(configuration)}; {advice}")
 
 
 def _of_zarrs(name: str) -> Any:

@@ -13,7 +13,7 @@ from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import Direction
 from gpuzarr.codecs.element_wise import why_no_program
 from gpuzarr.cpu.chunkwise import blamed
-from gpuzarr.cpu.elements import cast_fill, native, numpy_dtype, reinterpreted, viewed
+from gpuzarr.cpu.elements import cast_fill, converted, native, numpy_dtype, reinterpreted, viewed
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.element_program import Program, runs_on
 from gpuzarr.errors import MetadataError
@@ -85,7 +85,8 @@ def _cast(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
     try:
         with np.errstate(all="ignore"):
             for i in range(len(batch)):
-                made[i] = batch[i].real if batch.dtype.kind == "c" and dtype.kind != "c" else batch[i]
+                chunk = batch[i].real if batch.dtype.kind == "c" and dtype.kind != "c" else batch[i]
+                made[i] = chunk if dtype != np.uint32 else converted(chunk, dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise blamed("astype", error, i) from error
     return made

@@ -38,8 +38,8 @@ _CNAMES = ("blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd")
 class Blosc:
     """The fields are used for writing only: the header of a chunk describes it completely.
 
-    A GPU decodes streams of every `cname`, by nvCOMP or by a kernel of ours, and encodes those of all but lz4hc, and
-    of zstd of levels above 5.
+    A GPU decodes streams of every `cname`, by nvCOMP or, for blosclz, by a kernel of ours. It encodes all of them
+    except lz4hc, and zstd of levels above 5: nvCOMP has one level of each, which compresses less.
 
     `shuffle`: 0 none, 1 byte, 2 bit, -1 bit for elements of one byte and byte for others. `typesize`: bytes of an
     element; None (v2, where it is the array's dtype) counts as 1.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +18,7 @@ from gpuzarr.codecs.contract import Codec, DecodesByAddress, parts_of
 from gpuzarr.codecs.decoding import as_stored, blame, decode_on_host, decode_runs, decode_steps, on_threads, within
 from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, ordered_decoder, whole_decoder
 from gpuzarr.codecs.step import Step
+from gpuzarr.codecs.strides import contiguous, reshaped
 from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
@@ -65,8 +65,12 @@ class Chain:
             raise UnsupportedError(f"a chain of {len(codecs)} codecs; at most {MAX_CODECS} are supported")
         for given in codecs:
             if _BEFORE[given.kind] != side:
-                name = Step(given, at).name
-                raise MetadataError(f"codec {name!r} ({given.kind}) cannot stand where {side} comes in")
+                wants = "an array" if side == "bytes" else "bytes"
+                gets = f"the bytes that {steps[-1].name!r} makes" if side == "bytes" else "an array"
+                raise MetadataError(
+                    f"codec {Step(given, at).name!r} takes {wants}, but gets {gets}: one codec makes bytes of "
+                    "the array (`serializer`), `filters` are before it, and `compressors` behind it"
+                )
             for codec in parts_of(given, at):
                 steps.append(Step(codec, at))
                 at, side = codec.encoded(at), _AFTER[codec.kind]
@@ -107,11 +111,15 @@ class Chain:
         if made is None:
             return None
         spec, (_, swap) = self.steps[last].spec, made
-        strides = tuple(prod(spec.shape[axis + 1 :]) for axis in range(len(spec.shape)))
-        for step in reversed(self.steps[:last]):
+        strides: tuple[int, ...] = contiguous(spec.shape)
+        for i, step in reversed(tuple(enumerate(self.steps[:last]))):
             if step.memory_order is not None:
                 axes, _ = step.memory_order
                 strides = tuple(strides[axes.index(axis)] for axis in range(len(axes)))
+            elif step.changes_only_shape:
+                if (turned := reshaped(strides, self.steps[i + 1].spec.shape, step.spec.shape)) is None:
+                    return None
+                strides = turned
             elif step.program is None or step.program.may_refuse or len(step.spec.shape) != len(strides):
                 return None
             elif step.program.instructions:

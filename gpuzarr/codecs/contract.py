@@ -122,6 +122,13 @@ class KeepsElements(Protocol):
 
 
 @runtime_checkable
+class ChangesShape(Protocol):
+    """An array codec that gives a chunk another shape, and leaves its elements in C order."""
+
+    changes_only_shape: ClassVar[bool]
+
+
+@runtime_checkable
 class ChangesElements(Protocol):
     """An array codec that changes each element by itself, without regard to others or to its place."""
 

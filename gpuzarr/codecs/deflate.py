@@ -1,6 +1,6 @@
-"""imagecodecs_deflate: DEFLATE (RFC 1951), raw or, by default, with the header and checksum of zlib.
+"""imagecodecs_deflate: DEFLATE (RFC 1951), by default with the header and checksum of zlib, or raw.
 
-Source: imagecodecs. What follows a raw stream is ignored, as by libdeflate: nothing says where it ends.
+Source: imagecodecs. What follows the end of a raw stream is ignored, as by libdeflate.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _format(raw: bool) -> gpu.nvcomp_streams.StreamFormat:
 
 @dataclass(frozen=True)
 class Deflate:
-    """`level`: 0 to 12; levels above 9 are written as level 9."""
+    """`level`: 0 to 12 (None: 6); levels above 9 are written as level 9. `raw`: without header and checksum."""
 
     names = (_NAME, f"numcodecs.{_NAME}")
     ids = (_NAME,)

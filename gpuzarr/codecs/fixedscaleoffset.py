@@ -12,7 +12,7 @@ from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import Direction
 from gpuzarr.codecs.element_wise import why_no_program
-from gpuzarr.cpu.elements import cast_fill, native, numpy_dtype, reinterpreted, viewed
+from gpuzarr.cpu.elements import cast_fill, converted, native, numpy_dtype, reinterpreted, viewed
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.element_program import Program, runs_on
 from gpuzarr.errors import MetadataError
@@ -77,7 +77,7 @@ class FixedScaleOffset:
             return gpu.cast.changed(device, chunks, self.program(spec, "decode"))
         elements = self._elements(spec)
         with np.errstate(all="ignore"):
-            values = ((native(chunks) / self.scale) + self.offset).astype(elements.dtype, copy=False)
+            values = converted((native(chunks) / self.scale) + self.offset, elements.dtype)
         return viewed(values, spec.dtype, spec.shape)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
@@ -86,7 +86,7 @@ class FixedScaleOffset:
         elements = self._elements(spec)
         values = viewed(chunks, elements.dtype, elements.shape)
         with np.errstate(all="ignore"):
-            return np.around((native(values) - self.offset) * self.scale).astype(self._astype(elements), copy=False)
+            return converted(np.around((native(values) - self.offset) * self.scale), self._astype(elements))
 
     def _elements(self, spec: ChunkSpec) -> ChunkSpec:
         if self.dtype is None and spec.dtype.kind not in "biufc":

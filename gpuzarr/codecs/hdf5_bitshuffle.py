@@ -23,8 +23,8 @@ _COMPRESSORS = ("none", "lz4", "zstd")
 
 @dataclass(frozen=True)
 class Hdf5Bitshuffle:
-    """`elementsize`: bytes of an element. `block_elements`: of a block; 0 for about 8 KiB. Those of a compressed chunk
-    are in its header. `cname`: "none", "lz4" or "zstd"."""
+    """`elementsize`: bytes of an element. `block_elements`: elements of a block; 0 for blocks of about 8 KiB. A
+    compressed chunk is decoded by what its header says. `cname`: the compressor, "none", "lz4" or "zstd"."""
 
     names = (chunk_format.NAME,)
     ids = (chunk_format.NAME,)
@@ -59,7 +59,7 @@ class Hdf5Bitshuffle:
         return f"a GPU takes elements of at most {most} bytes" if self.elementsize > most else None
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
-        return "bitshuffle of HDF5 is not written by a GPU"
+        return "no kernel encodes bitshuffle of HDF5"
 
     @classmethod
     def warm_up_examples(cls) -> tuple[Hdf5Bitshuffle, ...]:

@@ -1,9 +1,9 @@
-"""imagecodecs_*: the codecs of images, and compressors, of the package imagecodecs, which runs them, on CPUs.
+"""imagecodecs_*: codecs of images, and compressors, which the package imagecodecs runs on the CPU.
 
-Source: `imagecodecs.numcodecs` (Zarr v2; the members of a configuration are the arguments of its classes) and
-`imagecodecs.zarr` (Zarr v3, whose kinds these are). Arguments that tell shape, dtype or item size may be left out: they
-are those of the chunk. A v2 codec that stands first gets the array, whatever its kind is here, as in numcodecs.
-imagecodecs_snappy and imagecodecs_deflate, which a GPU decodes, have files of their own.
+Source: `imagecodecs.numcodecs` (Zarr v2) and `imagecodecs.zarr` (Zarr v3, whose kinds these are). The members of a
+configuration are the arguments of the classes in `imagecodecs.numcodecs`; shape, dtype and item size may be left out,
+and are then those of the chunk. In v2 the first codec of a chain gets the array, whatever its kind is here, as in
+numcodecs. imagecodecs_snappy and imagecodecs_deflate, which a GPU decodes too, have files of their own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""jpeg, jpegxl and lzw, as the registry of Zarr v3 has them; the package imagecodecs encodes and decodes them, on CPUs.
+"""jpeg, jpegxl and lzw of the registry of Zarr v3, which the package imagecodecs runs on the CPU.
 
-Sources: Zarr extensions `jpeg`, `jpegxl` and `lzw`. JPEG takes uint8 of shape (height, width), with 1 or 3 samples at
-the end; JPEG XL takes uint8, uint16, float16 and float32, also with frames in front.
+Sources: Zarr extensions `jpeg`, `jpegxl` and `lzw`. JPEG takes chunks of uint8 of shape (height, width), (height,
+width, 1) or (height, width, 3). JPEG XL takes uint8, uint16, float16 and float32, with up to 4 samples as last
+axis, and frames as first axis.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _ALL_OF_JPEGXL = _OF_JPEGXL | {"photometric", "primaries", "transfer"}
 
 @dataclass(frozen=True)
 class Jpeg:
-    """`subsampling`: the horizontal and vertical factors of each sample."""
+    """`quality`: 0 to 100. `encoded_color_space`: "ycbcr" or "rgb", where there are 3 samples. `subsampling`: the
+    horizontal and vertical factors of each sample; by default 2 by 2 for ycbcr."""
 
     names = ("jpeg",)
     ids = ()
@@ -62,7 +64,7 @@ class Jpeg:
         return made
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "images are not decoded by the GPU"
+        return "no kernel decodes images"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         return self._library.decode(chunks, spec, device)
@@ -92,7 +94,8 @@ class Jpeg:
 
 @dataclass(frozen=True)
 class JpegXl:
-    """`configuration`: for writing only; as text, without what imagecodecs makes of the data."""
+    """Members of the configuration: lossless, distance, effort, decodingspeed, bitspersample and usecontainer, used for
+    writing only; photometric, primaries and transfer are accepted, and taken from the data."""
 
     names = ("jpegxl",)
     ids = ()
@@ -117,7 +120,7 @@ class JpegXl:
         return made
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "images are not decoded by the GPU"
+        return "no kernel decodes images"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         return self._library.decode(chunks, spec, device)

@@ -1,13 +1,13 @@
-"""Codecs that other packages wrote for numcodecs, run as they are, on the CPU.
+"""Codecs that other packages have for numcodecs, run as they are, on the CPU.
 
 Zarr v2 knows them by the id under which numcodecs has them, by its entry points (`numcodecs.codecs`) or by
 `numcodecs.registry.register_codec`; Zarr v3 by `numcodecs.<id>`. The codecs of imagecodecs are found without being
 registered (`imagecodecs.py`). Source: the contract of `numcodecs.abc.Codec`.
 
 A codec gets an array and makes bytes where it stands first in a chain, and gets and makes bytes behind another one that
-makes bytes; in v3 it may also stand before the codec that makes bytes, and must then keep the size of chunks. What it
-makes has the size that metadata demands, or is refused; any exception of it is a CodecError. How much memory it takes
-is its own affair, but for those of imagecodecs, which decode to memory of the right size.
+makes bytes; in v3 it may also stand before the codec that makes bytes, and must then keep the size of chunks. Output
+that has not the size that metadata declares is refused, and any exception is a CodecError. How much memory such a codec
+takes cannot be limited here, except of imagecodecs, whose codecs decode to memory of the right size.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 from gpuzarr.formats.image_header import declared_size
 
 IMAGES = "imagecodecs_"  # the ids of imagecodecs begin so
-# of imagecodecs: they make no more than a few times the bytes that they get, and of some take no memory to decode to
+# of imagecodecs: they make at most a few times the bytes that they get; some of them take no memory to decode to
 _BOUNDED = frozenset(
     f"{IMAGES}{name}"
     for name in (
@@ -73,7 +73,7 @@ class OfNumcodecs:
         return spec if self.kind == "array->array" else BytesSpec(None, None, getattr(spec, "allowed", 0))
 
     def why_host(self, spec: Any) -> str | None:
-        return f"{self.id} is a codec of another package, which has none for a GPU"
+        return f"{self.id} is run by another package, on the CPU"
 
     def decode(self, chunks: Any, spec: Any, device: Device, into: Any = None) -> Any:
         codec = self._made(spec)
@@ -93,7 +93,7 @@ class OfNumcodecs:
 
     def encode(self, chunks: Any, spec: Any, device: Device) -> Any:
         if self.is_image and self.kind == "bytes->bytes":
-            raise UnsupportedError(f"codec {self.id!r} writes images only where it stands in the place of 'bytes'")
+            raise UnsupportedError(f"codec {self.id!r} writes images only in the place of 'bytes', as `serializer`")
         codec = self._made(spec)
         if self.kind == "bytes->bytes":
             return pack(self._each(chunks, lambda chunk: _encoded(codec, self.id, chunk)), device)
@@ -228,7 +228,7 @@ def _encoded(codec: Any, id: str, chunk: np.ndarray) -> np.ndarray:
     try:
         return _raw(codec.encode(np.ascontiguousarray(chunk)))
     except NotImplementedError as error:  # damaged images raise it, too, where they are decoded
-        raise UnsupportedError(f"codec {id!r} is only read: the package that has it encodes none") from error
+        raise UnsupportedError(f"codec {id!r} can only be read: its package does not encode it") from error
 
 
 def _raw(made: Any) -> np.ndarray:

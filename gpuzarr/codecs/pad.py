@@ -42,7 +42,7 @@ class Pad:
         return spec.resized(lambda nbytes: nbytes + self.nbytes)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "padding is not written for the GPU"
+        return "no kernel adds or removes padding"
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
@@ -69,7 +69,7 @@ class Offset:
         return spec.resized(lambda nbytes: nbytes + self.offset)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "padding is not written for the GPU"
+        return "no kernel adds or removes padding"
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None

@@ -1,16 +1,16 @@
-"""Codecs that are refused by name, with what they are and what to do about it."""
+"""Codecs that are refused by name: why, and what to do instead."""
 
 from __future__ import annotations
 
 _ABORTS = (
-    "the decoder in imagecodecs ends the whole process where a chunk is damaged, so it is not called here; decode the "
-    "array with imagecodecs and zarr-python in a process of its own, and store it anew"
+    "a damaged chunk makes the decoder in imagecodecs crash the whole process, so it is not used here; decode the "
+    "array with imagecodecs and zarr-python in a separate process, and store it with another codec"
 )
 _LABELS = (
     "it stores label multisets of imglib2 (Paintera), which have no data type in NumPy; export labels from Paintera"
 )
-_AWS = "it is written by osml-imagery-io, whose codecs work only with zarr-python 3; read it there and store it anew"
-_ND = "it is written by nd-image-codecs, whose codecs work only with zarr-python and zarrs; store it anew there"
+_AWS = "it is written by osml-imagery-io, whose codecs work only with zarr-python 3; read the array there and copy it"
+_ND = "it is written by nd-image-codecs, whose codecs work only with zarr-python and zarrs; read and copy it there"
 _VIRTUAL_TIFF = (
     "virtual-tiff describes the layout of a TIFF file by it; open the file itself, by its path or URL, or make the "
     "references with tifffile or kerchunk"
@@ -23,11 +23,11 @@ ADVICE: dict[str, str] = {
     "imagecodecs_pcodec": f"pcodec: {_ABORTS}",
     "imagecodecs_htj2k": (
         "High-Throughput JPEG 2000: the decoder in imagecodecs takes minutes for some damaged chunks; decode the array "
-        "with imagecodecs, and store it anew"
+        "with imagecodecs, and store it with another codec"
     ),
-    "imagecodecs_jetraw": "it needs the licensed library of Jetraw SA; decode the array with that, and store it anew",
+    "imagecodecs_jetraw": "it needs the licensed library of Jetraw SA; decode the array with that, and copy it",
     "imagecodecs_cms": "imagecodecs has a class of this name that neither encodes nor decodes",
-    "imagecodecs_wic": "it needs the Imaging Component of Windows; decode the array there, and store it anew",
+    "imagecodecs_wic": "it needs the Windows Imaging Component; decode the array on Windows, and copy it",
     "json": "numcodecs removed it in 0.6; read the array with an older numcodecs, and store it as json2",
     "msgpack": "numcodecs removed it in 0.6; read the array with an older numcodecs, and store it as msgpack2",
     "nanovdb": "a draft for sparse volumes of OpenVDB, which no Python package decodes; convert them with OpenVDB",
@@ -35,7 +35,7 @@ ADVICE: dict[str, str] = {
     "n5_label_multiset": _LABELS,
     "n5_varlen": f"blocks of N5 of variable length; {_LABELS}",
     "vlen-ndarray": "its data type `ndarray` is not supported; zarr-vlen-ndarray reads it with zarr-python",
-    "arrow-ipc": "each chunk is a stream of Arrow; read it with pyarrow.ipc.open_stream, and store the array anew",
+    "arrow-ipc": "each chunk is a stream of Arrow; read it with pyarrow.ipc.open_stream, and copy the array",
     "nd_lift": _ND,
     "htj2k": _ND,
     "nd_zfp": _ND,

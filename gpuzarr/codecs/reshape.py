@@ -20,6 +20,7 @@ class Reshape:
     names = ("reshape",)
     ids = ()
     kind: ClassVar[Kind] = "array->array"
+    changes_only_shape: ClassVar[bool] = True
 
     shape: tuple[int | tuple[int, ...], ...]
 

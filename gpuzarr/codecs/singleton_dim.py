@@ -19,6 +19,7 @@ class SingletonDim:
     names = ("singleton_dim",)
     ids = ()
     kind: ClassVar[Kind] = "array->array"
+    changes_only_shape: ClassVar[bool] = True
 
     operations: tuple[tuple[str, int], ...]
 

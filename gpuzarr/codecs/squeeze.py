@@ -17,6 +17,7 @@ class Squeeze:
     names = ("zarrs.squeeze",)
     ids = ()
     kind: ClassVar[Kind] = "array->array"
+    changes_only_shape: ClassVar[bool] = True
 
     def encoded(self, spec: ChunkSpec) -> ChunkSpec:
         return ChunkSpec(_squeezed(spec.shape), spec.dtype, spec.fill_value)

@@ -9,6 +9,7 @@ from typing import Any
 from gpuzarr.batch import ALIGNMENT
 from gpuzarr.codecs.contract import (
     ChangesElements,
+    ChangesShape,
     CheckedOnHost,
     Codec,
     DecodesByAddress,
@@ -65,6 +66,11 @@ class Step:
     def memory_order(self) -> tuple[tuple[int, ...], int] | None:
         """The axes and byte order of `KeepsElements`; None where the codec changes elements."""
         return self.codec.memory_order(self.spec) if isinstance(self.codec, KeepsElements) else None
+
+    @cached_property
+    def changes_only_shape(self) -> bool:
+        """Whether the elements stay as they are, and in C order."""
+        return isinstance(self.codec, ChangesShape) and self.codec.changes_only_shape
 
     @cached_property
     def program(self) -> Program | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.checks import shown
+from gpuzarr.dtypes.cast import is_float
 from gpuzarr.errors import MetadataError
 
 _MAX_DTYPE_LENGTH = 64  # characters: NumPy takes lists of dtypes, too, which no codec has
@@ -17,6 +18,17 @@ _MAX_DTYPE_LENGTH = 64  # characters: NumPy takes lists of dtypes, too, which no
 def native(batch: Any) -> Any:
     """Convert a batch to native byte order; itself where it has that."""
     return batch if batch.dtype.isnative else batch.astype(batch.dtype.newbyteorder("="))
+
+
+def converted(values: Any, dtype: np.dtype) -> Any:
+    """Convert elements as `astype` of NumPy, but floats to uint32 by way of int64. It may be the same array.
+
+    Of a float that uint32 does not hold NumPy makes one number or another, by the element's place in its array. NumPy's
+    warnings are for the caller to silence.
+    """
+    if dtype == np.uint32 and (values.dtype.kind in "fc" or is_float(values.dtype)):
+        values = (values.real if values.dtype.kind == "c" else values).astype(np.int64)
+    return values.astype(dtype, copy=False)
 
 
 def rows(batch: Any) -> Any:

@@ -1,8 +1,8 @@
 """Programs that are run on each element of a chunk: what codecs and casts make of numbers, as plain data.
 
 A GPU runs one by `kernels/program.cuh`, to the bit as NumPy on x86 computes: NaNs keep their bits, integers wrap, and
-each operation is rounded once. (What NumPy makes a uint32 of a float that has none differs from element to element of
-one array; a program takes the lowest bits of the int64.)
+each operation is rounded once. (What NumPy makes of a float that uint32 does not hold differs from element to element
+of one array; here and on the CPU, by `cpu.elements.converted`, it is the lowest bits of the int64.)
 """
 
 from __future__ import annotations

@@ -103,10 +103,31 @@ def test_axes_that_the_kernel_does_not_have(gpu):
     assert placeable([right, right], chain, gpu) and not placeable([right, wrong], chain, gpu)
 
 
-@pytest.mark.parametrize("orders", [[], [(1, 2, 0)], [(1, 2, 0), (2, 0, 1)], [(2, 1, 0), (1, 0, 2)]])
+def turned(*order):
+    return "transpose", {"order": list(order)}
+
+
+def shaped(*shape):
+    return "reshape", {"shape": list(shape)}
+
+
+SQUEEZED, INSERTED = ("zarrs.squeeze", {}), ("singleton_dim", {"operations": [{"insert": 1}, {"insert": 0}]})
+TURNS = [
+    [],
+    [turned(1, 2, 0)],
+    [turned(1, 2, 0), turned(2, 0, 1)],
+    [turned(2, 1, 0), turned(1, 0, 2)],
+    [shaped([0, 1], [2])],
+    [shaped(-1), shaped(5, 6), turned(0, 1), shaped(10, 3)],
+    [turned(2, 0, 1), INSERTED, turned(4, 3, 2, 1, 0), SQUEEZED, turned(1, 0, 2)],
+    [INSERTED, shaped([0, 1, 2], -1), SQUEEZED, shaped(3, 10)],
+]
+
+
+@pytest.mark.parametrize("turns", TURNS)
 @pytest.mark.parametrize("endian", ["little", "big"])
-def test_plain_says_how_elements_lie(orders, endian):
-    codecs = [*(find("transpose", {"order": list(o)}, 3) for o in orders), find("bytes", {"endian": endian}, 3)]
+def test_plain_says_how_elements_lie(turns, endian):
+    codecs = [*(find(*each, 3) for each in turns), find("bytes", {"endian": endian}, 3)]
     spec = ChunkSpec((2, 3, 5), np.dtype("i4"), 0)
     chain = Chain.build(codecs, spec)
     batch = RNG.integers(0, 1000, (1, *spec.shape)).astype("i4")
@@ -114,10 +135,16 @@ def test_plain_says_how_elements_lie(orders, endian):
 
     lies = chain.encode(batch, CPU)[0].view("<i4" if endian == "little" else ">i4")
     plain = chain.memory_order
-    assert (plain.steps, plain.swap) == (len(orders) + 1, 1 if endian == "little" else 4)
+    assert (plain.steps, plain.swap) == (len(turns) + 1, 1 if endian == "little" else 4)
     strides = tuple(4 * step for step in plain.strides)
     np.testing.assert_array_equal(np.lib.stride_tricks.as_strided(lies, spec.shape, strides), batch[0])
     assert prod(spec.shape) == lies.size
+
+
+@pytest.mark.parametrize("turns", [[shaped([0, 1], 5), turned(1, 0)], [shaped(5, 6), turned(1, 0), shaped(-1)]])
+def test_other_shapes_behind_a_transpose_have_no_strides(turns):
+    codecs = [*(find(*each, 3) for each in turns), find("bytes", {"endian": "little"}, 3)]
+    assert Chain.build(codecs, ChunkSpec((2, 3, 5), np.dtype("i4"), 0)).memory_order is None
 
 
 def test_other_array_codecs_are_decoded_first(gpu, tmp_path):
