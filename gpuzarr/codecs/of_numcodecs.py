@@ -96,11 +96,11 @@ class OfNumcodecs:
             raise UnsupportedError(f"codec {self.id!r} writes images only in the place of 'bytes', as `serializer`")
         codec = self._made(spec)
         if self.kind == "bytes->bytes":
-            return pack(self._each(chunks, lambda chunk: _raw(codec.encode(np.ascontiguousarray(chunk)))), device)
+            return pack(self._each(chunks, lambda chunk: _encoded(codec, self.id, chunk)), device)
         stored = spec.dtype if self.stored is None else self.stored
 
         def encode(chunk: np.ndarray) -> np.ndarray:
-            return _raw(codec.encode(np.ascontiguousarray(chunk, stored)))
+            return _encoded(codec, self.id, np.asarray(chunk, stored))
 
         made = self._each(chunks, encode)
         if self.kind == "array->bytes":
@@ -116,8 +116,8 @@ class OfNumcodecs:
         for i in range(len(chunks)):
             try:
                 made.append(function(chunks[i]))
-            except NotImplementedError as error:
-                raise UnsupportedError(f"codec {self.id!r} can only be read: its package does not encode it") from error
+            except UnsupportedError:
+                raise
             except Exception as error:
                 raise blamed(self.id, error, i) from error
             except BaseException as error:  # a panic of Rust is no Exception
@@ -222,6 +222,13 @@ def _flat(made: Any) -> np.ndarray:
         raise CodecError("the codec made nothing")
     array = made if isinstance(made, np.ndarray) else np.frombuffer(made, np.uint8)
     return np.ascontiguousarray(array.reshape(-1, order="A"))
+
+
+def _encoded(codec: Any, id: str, chunk: np.ndarray) -> np.ndarray:
+    try:
+        return _raw(codec.encode(np.ascontiguousarray(chunk)))
+    except NotImplementedError as error:  # damaged images raise it, too, where they are decoded
+        raise UnsupportedError(f"codec {id!r} can only be read: its package does not encode it") from error
 
 
 def _raw(made: Any) -> np.ndarray:

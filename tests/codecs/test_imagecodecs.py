@@ -251,6 +251,20 @@ def test_damage_gives_a_value_or_an_error_of_this_library(name: str) -> None:
     tried("damaged chunks of imagecodecs", CHANGES_OF_A_ROUND * FACTOR)
 
 
+def test_an_image_of_a_kind_that_the_package_does_not_decode_names_its_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged header of JPEG 2000 may name such a kind."""
+    codec, spec = ours("jpeg2k", {}), spec_of(GRAY)
+    (good,) = whole(codec.encode(GRAY[None], spec, CPU))
+
+    def decode(self: Any, *arguments: Any) -> None:
+        raise NotImplementedError("a color space that it does not know")
+
+    monkeypatch.setattr(library.Jpeg2k, "decode", decode)
+    with pytest.raises(CodecError, match="color space") as caught:
+        codec.decode(encoded_batch(good), spec, CPU)
+    assert caught.value.index == 0
+
+
 def test_errors_at_opening() -> None:
     spec = spec_of(GRAY)
     for name, error, text in (
