@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import gpu, kernels_blosclz, kernels_sums, timing
+from benchmarks.harness import gpu, kernels_blosclz, kernels_elements, kernels_sums, timing
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device, Kernel
 from gpuzarr.dtypes.cast import Cast, cast_of
@@ -238,6 +238,7 @@ def measurements(clock: Clock, nbytes: int) -> dict[str, Callable[[], dict[str, 
         "packbits": partial(kernels_sums.bits, clock, nbytes),
     }
     found |= {f"delta {a} as {b}": partial(kernels_sums.deltas, clock, nbytes, a, b) for a, b in kernels_sums.DELTAS}
+    found |= {name: partial(kernels_elements.programs, clock, nbytes, name) for name in kernels_elements.CODECS}
     for kind, widths, rows in (("shuffled", WIDTHS, SHUFFLED_ROWS), ("bit-shuffled", BIT_WIDTHS, BIT_ROWS)):
         for width, row in product(widths, rows):
             found[f"{kind} {width}, {row}"] = partial(shuffled_placement, clock, nbytes, row, width, kind)
@@ -248,7 +249,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = gpu.parser("gpu_kernels", __doc__, 1024, 60).parse_args(arguments)
     device = gpu.device(options.device)
     nbytes, runs, failed = int(options.mib * 2**20), {}, []
-    clock = Clock(device, options.repeats, options.seconds / 81)
+    clock = Clock(device, options.repeats, options.seconds / 88)
     with device.on():
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
         for name, measure in measurements(clock, nbytes).items():
