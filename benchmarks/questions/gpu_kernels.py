@@ -24,7 +24,7 @@ from gpuzarr.dtypes.cast import Cast, cast_of
 from gpuzarr.gpu import planes
 from gpuzarr.gpu.checksums import CRC32C, crc32
 from gpuzarr.gpu.place import Chunks, place
-from gpuzarr.gpu.rule import program_of
+from gpuzarr.gpu.programs import program_of
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
 from gpuzarr.gpu.tables import addresses, copy
 from gpuzarr.indexing.grid import parts

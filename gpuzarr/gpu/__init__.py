@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         packbits,
         place,
         planes,
-        rule,
+        programs,
         shuffle,
         tables,
     )
@@ -59,7 +59,7 @@ __all__ = [
     "packbits",
     "place",
     "planes",
-    "rule",
+    "programs",
     "shuffle",
     "tables",
 ]

@@ -15,7 +15,7 @@ from gpuzarr.dtypes.cast import Cast, Spread
 from gpuzarr.dtypes.element_program import Program
 from gpuzarr.gpu.forms import MAX_AXES
 from gpuzarr.gpu.place import Chunks, Strides, place
-from gpuzarr.gpu.rule import program_of
+from gpuzarr.gpu.programs import program_of
 
 _MAX_PIECE = 1 << 30  # elements that the kernel takes for one box
 

@@ -17,7 +17,7 @@ from gpuzarr.batch import Boxes
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.element_program import Program, kind_of
 from gpuzarr.gpu import forms as table
-from gpuzarr.gpu import rule
+from gpuzarr.gpu import programs
 from gpuzarr.gpu.forms import IN_FLIGHT, MAX_AXES, MIN_ROW_BYTES, PIECE, TILES
 from gpuzarr.gpu.planes import FILE, WIDTHS, Planes
 from gpuzarr.gpu.tables import THREADS, stacked, upload_words
@@ -30,7 +30,7 @@ Strides = tuple[int, ...]  # bytes
 KERNELS = (
     *(("place.cu", "place", None), ("place_listed.cu", "place_listed", None)),
     *((FILE, f"place_planes_{width}", width) for width in WIDTHS),
-    *((rule.FILE, f"place_cast_{width}", width) for width in rule.WIDTHS),
+    *((programs.FILE, f"place_cast_{width}", width) for width in programs.WIDTHS),
 )
 
 
@@ -119,7 +119,7 @@ def place(
     pattern = np.frombuffer(np.full(PIECE // item, fill, outs[0].dtype).tobytes(), np.uint64)
     last = *pattern, np.uint32(chunks.swap if chunks else 1), np.uint32(len(target))
     if program is not None:
-        words, flags = rule.table(device, program, boxes.chunk)
+        words, flags = programs.table(device, program, boxes.chunk)
         columns, some = (target, source, boxes.shape), (last[0], *last[2:])
         _launch_program(device, columns, forms, units, boxes.entries, program, words, some)
         del flags  # held until here
@@ -144,7 +144,7 @@ def _launch_program(
     width, (length, _) = program.source.itemsize, program.words.shape
     lists = entries if len(entries) else np.zeros(1, np.int64)
     *tables, code = upload_words(device, stacked(*columns), forms, lists, words)
-    kernel = device.kernel(rule.FILE, f"place_cast_{width}", width)
+    kernel = device.kernel(programs.FILE, f"place_cast_{width}", width)
     said = np.uint32(kind_of(program.source)), code, np.uint32(length)
     kernel(*_grid(forms, units, columns[-1]), (*tables, *last, *said))
 

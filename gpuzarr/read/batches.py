@@ -233,7 +233,7 @@ class Batches:
         self.trace.add_time("decode", begin, done := device.timestamp())
         if placeable(batch.results, chain, device, batch.cast):
             addresses = known.addresses(decoded, device, spec.nbytes or 0)
-            program = None if batch.cast is None else gpu.rule.program_of(batch.cast)
+            program = None if batch.cast is None else gpu.programs.program_of(batch.cast)
             chunks = gpu.place.Chunks(addresses, spec.strides, 1, decoded, program=program)
             gpu.place.place(device, batch.placements, fetched.present, chunks, batch.fill_value)
         else:

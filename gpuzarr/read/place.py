@@ -37,7 +37,7 @@ def decoded(encoded: EncodedBatch, chain: Chain, device: Device, batch: Batch, p
 
     CodecError with the index in `encoded`.
     """
-    plain, cast = chain.memory_order, None if batch.cast is None else gpu.rule.program_of(batch.cast)
+    plain, cast = chain.memory_order, None if batch.cast is None else gpu.programs.program_of(batch.cast)
     if plain is not None and chain.host_steps[0] >= plain.steps:
         program = cast if plain.program is None or cast is None else plain.program.then(cast)
         program = program or plain.program

@@ -183,7 +183,7 @@ def placeable(source: Source, out: Any, device: Device) -> bool:
 def place_on_gpu(pieces: Sequence[Piece], out: Any, cast: Cast | None, device: Device) -> None:
     """Place pieces in one launch."""
     addresses = np.concatenate([piece.addresses for piece in pieces]).astype(np.uint64)
-    program = None if cast is None else gpu.rule.program_of(cast)
+    program = None if cast is None else gpu.programs.program_of(cast)
     chunks = gpu.place.Chunks(addresses, pieces[0].source.strides, 1, None, program=program)
     gpu.place.place(device, [(pieces, [out])], np.ones(len(addresses), bool), chunks, 0)
 
