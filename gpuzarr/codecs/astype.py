@@ -11,7 +11,7 @@ from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import Direction
-from gpuzarr.codecs.element_wise import why_no_program
+from gpuzarr.codecs.element_wise import why_host
 from gpuzarr.cpu.chunkwise import blamed
 from gpuzarr.cpu.elements import cast_fill, converted, native, numpy_dtype, reinterpreted, viewed
 from gpuzarr.devices.contract import Device
@@ -47,13 +47,10 @@ class AsType:
         return ChunkSpec(elements.shape, stored, cast_fill(elements.fill_value, stored))
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return self._why_host(spec, "decode")
+        return why_host(self, spec, "decode")
 
     def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
-        return self._why_host(spec, "encode")
-
-    def _why_host(self, spec: ChunkSpec, direction: Direction) -> str | None:
-        return None if self.program(spec, direction) is not None else why_no_program(spec, self.encoded(spec))
+        return why_host(self, spec, "encode")
 
     def program(self, spec: ChunkSpec, direction: Direction) -> Program | None:
         stored = self.encode_dtype.newbyteorder("=")

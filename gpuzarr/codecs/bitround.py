@@ -14,7 +14,7 @@ from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import Direction
-from gpuzarr.codecs.element_wise import why_no_program
+from gpuzarr.codecs.element_wise import why_host
 from gpuzarr.cpu.elements import native, part
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.element_program import KEEP_BITS, KEEP_LEADING_BITS, Program, runs_on
@@ -44,7 +44,7 @@ class BitRound:
         return None
 
     def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
-        return None if self.program(spec, "encode") is not None else why_no_program(spec, spec)
+        return why_host(self, spec, "encode")
 
     def program(self, spec: ChunkSpec, direction: Direction) -> Program | None:
         if not runs_on(spec.dtype):

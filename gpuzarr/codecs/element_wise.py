@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gpuzarr.batch import ChunkSpec
+from gpuzarr.codecs.contract import Direction
 from gpuzarr.dtypes.element_program import runs_on
 
 
-def why_no_program(decoded: ChunkSpec, encoded: ChunkSpec) -> str:
-    """Why the host runs a codec between these specs, in a few words."""
-    for spec in (decoded, encoded):
-        if not runs_on(spec.dtype):
-            return f"no program of the GPU takes {spec.dtype}"
+def why_host(codec: Any, spec: ChunkSpec, direction: Direction) -> str | None:
+    """None where a GPU runs a codec that `ChangesElements`; else, in a few words, why only the host does."""
+    if codec.program(spec, direction) is not None:
+        return None
+    for dtype in (spec.dtype, codec.encoded(spec).dtype):
+        if not runs_on(dtype):
+            return f"no program of the GPU takes {dtype}"
     return "no program of the GPU does this to the bit"

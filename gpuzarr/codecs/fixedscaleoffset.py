@@ -11,7 +11,7 @@ from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import Direction
-from gpuzarr.codecs.element_wise import why_no_program
+from gpuzarr.codecs.element_wise import why_host
 from gpuzarr.cpu.elements import cast_fill, converted, native, numpy_dtype, reinterpreted, viewed
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.element_program import Program, runs_on
@@ -52,13 +52,10 @@ class FixedScaleOffset:
         return ChunkSpec(spec.shape, astype, cast_fill(spec.fill_value, astype))
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return self._why_host(spec, "decode")
+        return why_host(self, spec, "decode")
 
     def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
-        return self._why_host(spec, "encode")
-
-    def _why_host(self, spec: ChunkSpec, direction: Direction) -> str | None:
-        return None if self.program(spec, direction) is not None else why_no_program(spec, self.encoded(spec))
+        return why_host(self, spec, "encode")
 
     def program(self, spec: ChunkSpec, direction: Direction) -> Program | None:
         stored = self._astype(self._elements(spec))

@@ -15,7 +15,7 @@ from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import Direction
-from gpuzarr.codecs.element_wise import why_no_program
+from gpuzarr.codecs.element_wise import why_host
 from gpuzarr.cpu.elements import native
 from gpuzarr.cpu.scalars import scalar
 from gpuzarr.devices.contract import Device
@@ -45,13 +45,10 @@ class ScaleOffset:
         return ChunkSpec(spec.shape, spec.dtype, fill)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return self._why_host(spec, "decode")
+        return why_host(self, spec, "decode")
 
     def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
-        return self._why_host(spec, "encode")
-
-    def _why_host(self, spec: ChunkSpec, direction: Direction) -> str | None:
-        return None if self.program(spec, direction) is not None else why_no_program(spec, self.encoded(spec))
+        return why_host(self, spec, "encode")
 
     def program(self, spec: ChunkSpec, direction: Direction) -> Program | None:
         made, (offset, scale) = Program.of(spec.dtype) if runs_on(spec.dtype) else None, self._scalars(spec.dtype)
