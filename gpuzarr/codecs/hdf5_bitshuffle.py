@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,13 +13,14 @@ from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, address
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
+from gpuzarr.cpu.bits import bitunshuffle
 from gpuzarr.cpu.lz4_library import decode_block
+from gpuzarr.cpu.zstd_library import decoder
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats import hdf5_bitshuffle as chunk_format
 
-_RUN_BYTES = 1 << 18  # of blocks that are unshuffled together, in a core's cache
 _COMPRESSORS = ("none", "lz4", "zstd")
 
 
@@ -114,45 +117,37 @@ class Hdf5Bitshuffle:
             raise self._unsound(chunk, len(target))
         if len(blocks.source):
             each, whole = int(blocks.nbytes[0]), int(blocks.nbytes.sum())
-            self._unshuffle(self._decompressed(chunk, blocks, whole), target[:whole], each)
+            bitunshuffle(self._decompressed(chunk, blocks, whole), target[:whole], each, self.elementsize)
         if rest := len(target) % (8 * self.elementsize):
             at = int(blocks.rest[0])
             target[-rest:] = chunk[at : at + rest]
-
-    def _unshuffle(self, planes: np.ndarray, target: np.ndarray, block: int) -> None:
-        """Unshuffle blocks of `block` bytes, some at a time; the last one may be shorter."""
-        full = len(target) // block * block
-        run = max(1, _RUN_BYTES // block) * block
-        for at in range(0, full, run):
-            end = min(at + run, full)
-            made = chunk_format.unshuffled(planes[at:end].reshape(-1, block), self.elementsize)
-            target[at:end] = made.reshape(-1)
-        if full < len(target):
-            target[full:] = chunk_format.unshuffled(planes[full:].reshape(1, -1), self.elementsize)[0]
 
     def _decompressed(self, chunk: np.ndarray, blocks: chunk_format.Blocks, whole: int) -> np.ndarray:
         """All blocks, one after another, still shuffled."""
         if self.cname == "none":
             return chunk[:whole]
-        made, decode = np.empty(whole, np.uint8), _lz4 if self.cname == "lz4" else _zstd
-        columns = (blocks.source, blocks.size, blocks.target, blocks.nbytes)
-        for source, size, place, nbytes in zip(*(column.tolist() for column in columns), strict=True):
-            decode(chunk[source : source + size], made[place : place + nbytes])
+        made, decode = np.empty(whole, np.uint8), decode_block if self.cname == "lz4" else _zstd()
+        columns = blocks.target + address(made), blocks.nbytes, blocks.source + address(chunk), blocks.size
+        for block in zip(*(column.tolist() for column in columns), strict=True):
+            decode(*block)
         return made
 
     def _unsound(self, chunk: np.ndarray, nbytes: int) -> CodecError:
         return CodecError(f"the blocks in {len(chunk)} bytes are cut short, or are not those of {nbytes} bytes")
 
 
-def _lz4(stored: np.ndarray, block: np.ndarray) -> None:
-    decode_block(address(block), len(block), address(stored), len(stored))
+def _zstd() -> Callable[[int, int, int, int], Any]:
+    """A function of the calling thread that decodes a frame: target, its bytes, source, its bytes."""
+    found = decoder()
+    return _by_cramjam if found is None else found.one
 
 
-def _zstd(stored: np.ndarray, block: np.ndarray) -> None:
+def _by_cramjam(target: int, nbytes: int, source: int, size: int) -> None:
     from cramjam import zstd
 
-    if int(zstd.decompress_into(stored, block)) != len(block):
-        raise CodecError(f"a block is not one of {len(block)} bytes")
+    block = np.frombuffer((ctypes.c_char * nbytes).from_address(target), np.uint8)
+    if int(zstd.decompress_into(ctypes.string_at(source, size), block)) != nbytes:
+        raise CodecError(f"a block is not one of {nbytes} bytes")
 
 
 def _one(chunk: np.ndarray) -> EncodedBatch:

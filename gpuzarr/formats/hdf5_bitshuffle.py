@@ -18,6 +18,8 @@ import numpy as np
 NAME = "gpuzarr.hdf5_bitshuffle"
 HEADER, SIZE = 12, 4  # bytes of the header of a chunk, and of a block
 _TARGET_BLOCK_BYTES, _LEAST_ELEMENTS = 8192, 128
+_FEW_CHUNKS = 8  # that are walked one by one, in Python's numbers
+_UINT32 = struct.Struct(">I")
 _SWAPS = ((7, 0x00AA00AA00AA00AA), (14, 0x0000CCCC0000CCCC), (28, 0x00000000F0F0F0F0))
 
 
@@ -54,14 +56,21 @@ def plain_blocks(starts: np.ndarray, sizes: np.ndarray, nbytes: int, block: int,
 
 
 def compressed_blocks(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int, unit: int) -> Blocks:
-    """The blocks of chunks with a compressor that become `nbytes` bytes, by walking from one to the next, in all chunks
-    at once."""
+    """The blocks of chunks with a compressor that become `nbytes` bytes, by walking from one to the next.
+
+    Few chunks are walked one by one, many at once.
+    """
     whole = nbytes // unit * unit
     high, low, block = (_word(data, starts + at) for at in (0, 4, 8))
     good = (sizes >= HEADER) & (high == nbytes >> 32) & (low == nbytes & 0xFFFFFFFF) & (block > 0) & (block % unit == 0)
     at, ends, done = starts + HEADER, starts + sizes, np.zeros(len(starts), np.int64)
-    found = []
+    found: list[Any] = []
     live = np.flatnonzero(good & (done < whole))
+    if len(live) <= _FEW_CHUNKS:
+        for i in live.tolist():
+            blocks, at[i], good[i] = _walked(memoryview(data), int(at[i]), int(ends[i]), int(block[i]), whole)
+            found.append((np.full(len(blocks[0]), i), *blocks))
+        live = live[:0]
     while len(live):
         size = _word(data, at[live])
         begin = at[live] + SIZE
@@ -78,6 +87,28 @@ def compressed_blocks(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, n
     some = some[np.lexsort((columns[3][some], columns[0][some]))]
     chunk, source, size, target, of_block = (column[some] for column in columns)
     return Blocks(chunk, source, size, target, of_block, good, at)
+
+
+def _walked(data: memoryview, at: int, end: int, block: int, whole: int) -> tuple[tuple[np.ndarray, ...], int, bool]:
+    """The blocks of one chunk: where each begins, its bytes, its place in the decoded chunk, its decoded bytes.
+
+    And where the last one ends, and whether all are there.
+    """
+    begins, sizes = [], []
+    places = np.arange(0, whole, block)
+    for _ in range(len(places)):
+        if at + SIZE > end:
+            break
+        (size,) = _UINT32.unpack_from(data, at)
+        at += SIZE
+        if not 0 < size <= end - at:
+            break
+        begins.append(at)
+        sizes.append(size)
+        at += size
+    n = len(begins)
+    columns = np.array(begins, np.int64), np.array(sizes, np.int64), places[:n], np.minimum(block, whole - places[:n])
+    return columns, at, n == len(places)
 
 
 def _word(data: np.ndarray, at: np.ndarray) -> np.ndarray:

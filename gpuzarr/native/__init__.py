@@ -13,7 +13,7 @@ from typing import Any
 
 from gpuzarr.errors import GpuZarrWarning, warn
 
-VERSION = 17  # of version.c: one more whenever what a function takes or does changes
+VERSION = 18  # of version.c: one more whenever what a function takes or does changes
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),
@@ -27,6 +27,7 @@ _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "jenkins_lookup3": ("", "naaanna"),
     "xxh32": ("n", "an"),
     "turn": ("", "naaannaa"),
+    "bitunshuffle": ("", "aannn"),
     "count_common_blosc": ("n", "naan"),
     "open_files": ("n", "nanaaa"),
     "close_files": ("", "na"),
