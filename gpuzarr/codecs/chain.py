@@ -23,7 +23,7 @@ from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.dtypes.element_program import Program
-from gpuzarr.errors import BAD_DATA_ERRORS, MetadataError, UnsupportedError
+from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, MetadataError, UnsupportedError
 
 _BEFORE = {"array->array": "array", "array->bytes": "array", "bytes->bytes": "bytes"}
 _AFTER = {"array->array": "array", "array->bytes": "bytes", "bytes->bytes": "bytes"}
@@ -279,7 +279,7 @@ class Chain:
         if stored and crossing and nbytes:
             chunks, first = as_stored(batch, nbytes), 1
         chunks = _encode(chunks, self.steps[first:crossing], device)
-        return _copy_back(chunks, device) if device.gpu else lambda: chunks
+        return _unless_refused(_copy_back(chunks, device), device.checked()) if device.gpu else lambda: chunks
 
     def encode_rest(self, chunks: Any, device: Device) -> EncodedBatch:
         """Encode by the steps that only the host does, on its threads."""
@@ -367,6 +367,24 @@ def _copy_back(chunks: Any, device: Device) -> Callable[[], Any]:
         copy_back = device.copy_back(chunks.data)
         return lambda: _moved(chunks, copy_back())
     return device.copy_back(chunks) if isinstance(chunks, device.xp.ndarray) else lambda: chunks
+
+
+def _unless_refused(copied: Callable[[], Any], check: Callable[[], None] | None) -> Callable[[], Any]:
+    """The same function, but it returns None where only the device saw that a codec refuses an element: the host then
+    says so in its own words."""
+
+    if check is None:
+        return copied
+
+    def wait() -> Any:
+        chunks = copied()
+        try:
+            check()
+        except CodecError:
+            return None
+        return chunks
+
+    return wait
 
 
 def _moved(encoded_batch: EncodedBatch, data: np.ndarray) -> EncodedBatch:

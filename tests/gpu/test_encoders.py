@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import gpuzarr
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, measured
 from gpuzarr.codecs import find, parse, registry
 from gpuzarr.codecs.chain import Chain
@@ -362,3 +363,21 @@ def test_only_fill_is_of_bits(gpu):
     assert is_empty_on_gpu(batch, 0.0, gpu)().tolist() == [True, False, False]
     assert is_empty_on_gpu(batch, np.nan, gpu)().tolist() == [False, False, True]
     assert is_empty_on_gpu(batch[:0], 0.0, gpu)().tolist() == []
+
+
+@pytest.mark.parametrize("below", [["bytes"], ["bytes", "zstd"], ["packbits"]], ids="-".join)
+def test_what_only_the_gpu_refuses_is_not_written(device, below):
+    """The error is the CPU's, and the store stays as it was."""
+    scaled = {"name": "scale_offset", "configuration": {"scale": 2}}
+    store = {}
+    a = gpuzarr.create_array(
+        store, shape=40, chunks=10, dtype="i1", fill_value=0, codecs=[scaled, *below], device=device
+    )
+    values = np.arange(40, dtype="i1")
+    a[...] = device.upload(values) if device.gpu else values
+    before = dict(store)
+    values[23] = 64  # twice of which no int8 holds
+    with pytest.raises(gpuzarr.ChunkError, match="out of the range of int8") as caught:
+        a[20:30] = device.upload(values[20:30]) if device.gpu else values[20:30]
+    assert (caught.value.chunk, caught.value.codec) == ((2,), "scale_offset")
+    assert store == before
