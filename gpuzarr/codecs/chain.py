@@ -159,13 +159,9 @@ class Chain:
     def _ordered_decoder(self, otherwise: ChunkDecoder) -> ChunkDecoder | None:
         """A decoder of chunks whose elements are in another order; None where a library cannot be called by address."""
         order, codec = self.memory_order, self.steps[-1].decodes_by_address
-        if (
-            order is None
-            or order.program is not None
-            or not self.spec.nbytes
-            or len(self.steps) != order.steps + 1
-            or codec is None
-        ):
+        if order is None or order.program is not None or not self.spec.nbytes:
+            return None
+        if len(self.steps) != order.steps + 1 or codec is None:
             return None
         if (decode := codec.chunk_decoder()) is None:
             return None
@@ -279,7 +275,10 @@ class Chain:
         if stored and crossing and nbytes:
             chunks, first = as_stored(batch, nbytes), 1
         chunks = _encode(chunks, self.steps[first:crossing], device)
-        return _unless_refused(_copy_back(chunks, device), device.checked()) if device.gpu else lambda: chunks
+        if not device.gpu:
+            return lambda: chunks
+        may_refuse = any(step.may_refuse_on_gpu for step in self.steps[first:crossing])
+        return _unless_refused(_copy_back(chunks, device), device.checked() if may_refuse else None)
 
     def encode_rest(self, chunks: Any, device: Device) -> EncodedBatch:
         """Encode by the steps that only the host does, on its threads."""

@@ -78,6 +78,12 @@ class Step:
         return self.codec.program(self.spec, "decode") if isinstance(self.codec, ChangesElements) else None
 
     @cached_property
+    def may_refuse_on_gpu(self) -> bool:
+        """Whether a GPU that encodes may find an element which the codec refuses."""
+        program = self.codec.program(self.spec, "encode") if isinstance(self.codec, ChangesElements) else None
+        return program is not None and program.may_refuse
+
+    @cached_property
     def leaves_shuffle(self) -> LeavesShuffle | None:
         """The codec, if it can leave its shuffle to placement."""
         return self.codec if isinstance(self.codec, LeavesShuffle) and self.spec.nbytes is not None else None
