@@ -50,12 +50,13 @@ def registry() -> dict[tuple[int, str], Any]:
 @lru_cache(1024)
 def class_of(zarr_format: int, name: str) -> Any:
     """The codec class of a name; only the file of that name is loaded, if there is one. None: unknown."""
-    file = name.removeprefix("numcodecs.").replace("-", "_")
-    file = "imagecodecs" if file.startswith("imagecodecs_") else file
-    if file.isidentifier() and find_spec(f"{__name__}.{file}"):
-        for codec in _codecs_of(file):
-            if name in (codec.names if zarr_format == 3 else codec.ids):
-                return codec
+    plain = name.removeprefix("numcodecs.").replace("-", "_")
+    of_images = plain.startswith("imagecodecs_")
+    for file in (plain.removeprefix("imagecodecs_"), "imagecodecs") if of_images else (plain,):
+        if file.isidentifier() and find_spec(f"{__name__}.{file}"):
+            for codec in _codecs_of(file):
+                if name in (codec.names if zarr_format == 3 else codec.ids):
+                    return codec
     return registry().get((zarr_format, name))
 
 

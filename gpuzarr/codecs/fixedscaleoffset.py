@@ -12,7 +12,7 @@ from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import Direction
 from gpuzarr.codecs.element_wise import why_host
-from gpuzarr.cpu.elements import cast_fill, converted, native, numpy_dtype, reinterpreted, viewed
+from gpuzarr.cpu.elements import cast_fill, converted, native, reinterpreted, viewed, with_dtypes
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.element_program import Program, runs_on
 from gpuzarr.errors import MetadataError
@@ -33,8 +33,7 @@ class FixedScaleOffset:
 
     @classmethod
     def from_v3(cls, configuration: dict[str, Any]) -> FixedScaleOffset:
-        given = {key: configuration[key] for key in ("dtype", "astype") if configuration.get(key) is not None}
-        return cls(**configuration | {key: numpy_dtype(text, "fixedscaleoffset") for key, text in given.items()})
+        return cls(**with_dtypes(configuration, "fixedscaleoffset", "dtype", "astype"))
 
     from_v2 = from_v3
 

@@ -13,8 +13,9 @@ takes cannot be limited here, except of imagecodecs, whose codecs decode to memo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from inspect import Parameter, signature
 from math import prod
 from typing import Any
@@ -205,7 +206,7 @@ def _of_imagecodecs(codec_id: str, configuration: dict[str, Any], spec: Any, is_
         raise UnsupportedError(f"codec {codec_id!r} is not in this version of imagecodecs; a newer one may have it")
     if isinstance(spec, ChunkSpec):
         ours = {"shape": spec.shape, "dtype": spec.dtype.str, "itemsize": spec.dtype.itemsize}
-        for name, parameter in signature(cls).parameters.items():
+        for name, parameter in _parameters(cls).items():
             if name in ours and (is_image or parameter.default is Parameter.empty or name == "itemsize"):
                 configuration.setdefault(name, ours[name])
     try:
@@ -214,6 +215,11 @@ def _of_imagecodecs(codec_id: str, configuration: dict[str, Any], spec: Any, is_
         if "not available" in str(error):
             raise UnsupportedError(f"codec {codec_id!r}: imagecodecs was built without it") from error
         raise
+
+
+@cache
+def _parameters(cls: Any) -> Mapping[str, Parameter]:
+    return signature(cls).parameters
 
 
 def _flat(made: Any) -> np.ndarray:

@@ -57,6 +57,12 @@ def numpy_dtype(text: Any, codec: str) -> np.dtype:
     return dtype
 
 
+def with_dtypes(configuration: dict[str, Any], codec: str, *names: str) -> dict[str, Any]:
+    """A configuration in which these members are parsed, where they are given."""
+    given = {name: configuration[name] for name in names if configuration.get(name) is not None}
+    return configuration | {name: numpy_dtype(text, codec) for name, text in given.items()}
+
+
 def part(dtype: np.dtype) -> tuple[np.dtype, int]:
     """The dtype and the number of an element's parts: a complex number has two floats, any other element is one part.
 

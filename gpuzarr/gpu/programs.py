@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ FILE = "place_cast.cu"
 WIDTHS = (1, 2, 4, 8)  # bytes of an element of the chunks, for each of which the kernel is compiled by itself
 
 
+@lru_cache(64)
 def program_of(cast: Cast) -> Program:
     """What a cast does, whose dtypes are such as a GPU holds, and whose numbers are scalars."""
     made = Program.of(cast.source)
