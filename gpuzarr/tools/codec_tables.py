@@ -69,9 +69,13 @@ LIBRARIES = {  # modules by the packages that bring them, of codecs that need mo
     "cast_value": ("ml_dtypes",),
     **dict.fromkeys(("imagecodecs_snappy", "gpuzarr.hdf5_bitshuffle"), ("cramjam",)),
     **dict.fromkeys(("jpeg", "jpegxl", "lzw"), ("imagecodecs",)),
+    "zarrs.gdeflate": ("nvidia.libnvcomp",),  # of the extras of CUDA: those for 12 and 13 have the same files
     **{codec.names[0]: ("imagecodecs",) for codec in imagecodecs.CODECS},
 }
-PACKAGES = {"google_crc32c": "google-crc32c"}  # whose names differ from those of their modules
+PACKAGES = {  # whose names differ from those of their modules
+    "google_crc32c": "google-crc32c",
+    "nvidia.libnvcomp": "nvidia-libnvcomp-cu13",
+}
 _SHAPE, _NBYTES = (2, 2), 4096  # of an ordinary chunk
 
 
@@ -135,7 +139,7 @@ def codec_table() -> list[CodecRow]:
 
 def _row(name: str, codec: Any) -> CodecRow:
     modules = LIBRARIES.get(name, ())
-    missing = tuple(PACKAGES.get(module, module) for module in modules if not find_spec(module))
+    missing = tuple(PACKAGES.get(module, module) for module in modules if not _is_installed(module))
     on_cpu = "no" if missing else "yes"
     why = _why_not_on_gpu(name)
     return CodecRow(
@@ -152,6 +156,13 @@ def _row(name: str, codec: Any) -> CodecRow:
         libraries=tuple(PACKAGES.get(module, module) for module in modules),
         missing=missing,
     )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it
+        return False
 
 
 def _why_not_on_gpu(name: str) -> tuple[str, str]:
