@@ -23,6 +23,7 @@ _VLEN = {"index_codecs": [LITTLE], "data_codecs": ["bytes"], "index_data_type": 
 CONFIGURATIONS: dict[str, dict[str, Any]] = {  # of codecs that cannot do without
     "numcodecs.astype": {"encode_dtype": "<i4", "decode_dtype": "<i4"},
     "bitround": {"keepbits": 4},
+    "numcodecs.nvcomp_batch": {"algorithm": "zstd"},
     "cast_value": {"data_type": "int32"},
     "numcodecs.categorize": _LABELS,
     "numcodecs.delta": {"dtype": "<i4"},
@@ -60,7 +61,7 @@ LIBRARIES = {  # modules by the packages that bring them, of codecs that need mo
     **dict.fromkeys(("numcodecs.shuffle", "gpuzarr.n5_lz4", "numcodecs.vlen-array"), ("numcodecs",)),
     **dict.fromkeys(("vlen-utf8", "vlen-bytes"), ("numcodecs",)),
     **dict.fromkeys(("gzip", "numcodecs.zlib"), ("isal",)),
-    "zstd": ("numcodecs", "cramjam"),
+    **dict.fromkeys(("zstd", "numcodecs.nvcomp_batch"), ("numcodecs", "cramjam")),
     "crc32c": ("google_crc32c",),
     "numcodecs.msgpack2": ("msgpack",),
     "numcodecs.pcodec": ("numcodecs", "pcodec"),

@@ -95,6 +95,14 @@ SMALL = {
         )
         for cname in ("none", "lz4", "zstd")
     },
+    **{
+        f"nvcomp_batch {name}": CodecCase(find("nvcomp_batch", {"algorithm": name}, 2), TEXT, peer=peer)
+        for name, peer in (
+            ("lz4", numcodecs.LZ4()),
+            ("snappy", peer("imagecodecs_snappy")),
+            ("zstd", numcodecs.Zstd()),
+        )
+    },
     "gdeflate": ours("zarrs.gdeflate", TEXT, level=1),
     "n5_lz4": CodecCase(find("gpuzarr.n5_lz4", {"block_bytes": 64}), TEXT, is_checked=True),
     "n5_default raw": ours("n5_default", NUMBERS, codecs=[TURNED, BIG]),
