@@ -21,18 +21,38 @@ def declared(header: bytes, size: int) -> int:
     return int.from_bytes(header, "little", signed=True)
 
 
-@cache
 def _decompress() -> Any:
     """LZ4_decompress_safe; None where it cannot be called."""
+    return _function("LZ4_decompress_safe")
+
+
+@cache
+def _function(name: str) -> Any:
+    """A function of liblz4 that takes source, target, its bytes and room; None where it cannot be called."""
     import numcodecs.lz4
 
     try:
-        function = ctypes.CDLL(numcodecs.lz4.__file__).LZ4_decompress_safe
+        function = getattr(ctypes.CDLL(numcodecs.lz4.__file__), name)
     except (OSError, AttributeError):
         return None
     function.restype = ctypes.c_int
     function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
     return function
+
+
+def decoder_of_blocks() -> int | None:
+    """The address of LZ4_decompress_safe; None where it cannot be called."""
+    return None if (found := _decompress()) is None else address_of(found)
+
+
+def encoder_of_blocks() -> int | None:
+    """The address of LZ4_compress_default; None where it cannot be called."""
+    return None if (found := _function("LZ4_compress_default")) is None else address_of(found)
+
+
+def bound(sizes: Any) -> Any:
+    """The most that inputs of these sizes can become, as LZ4_COMPRESSBOUND."""
+    return sizes + sizes // 255 + 16
 
 
 def decode_block(target: int, nbytes: int, source: int, size: int) -> None:
