@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,8 +13,7 @@ from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, address, bytes_at
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
-from gpuzarr.cpu import chunkwise
-from gpuzarr.cpu.blocks import bound, decoder, encoder
+from gpuzarr.cpu.blocks import BlockFormat
 from gpuzarr.cpu.chunkwise import Encoder
 from gpuzarr.cpu.functions import Function
 from gpuzarr.cpu.lz4_library import decode_block
@@ -97,61 +95,32 @@ class Hdf5Bitshuffle:
     ) -> EncodedBatch:
         if device.gpu:
             return gpu.hdf5_bitshuffle.decode(self, chunks, spec, device, into)
-        if spec.nbytes is None:
-            return chunkwise.unmeasured("bitshuffle", chunks, device, lambda chunk: self._decode_declared(chunk, spec))
-        if not spec.nbytes or (decode := self.decode_function()) is None:
-            return chunkwise.filled("bitshuffle", chunks, spec.nbytes, device, into, self._fill)
-        target = chunkwise.target_batch(chunks, spec.nbytes, device, into)
-        return chunkwise.by_address("bitshuffle", chunks, target, spec.nbytes, decode)
+        return self._format.decode(chunks, spec, device, into)
 
     def chunk_decoder(self) -> AddressDecoder | None:
         """Make a decoder of whole chunks, whatever part of them is wanted."""
         return None if (decode := self.decode_function()) is None else decode.decode_chunk
 
     def decode_function(self) -> Function | None:
-        return decoder(self.cname, self.elementsize, self._block, self._decode_one)
+        return self._format.decode_function()
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
-        if (encoder := self.chunk_encoder()) is not None:
-            return chunkwise.encoded_by_address("bitshuffle", chunks, device, encoder)
-        return chunkwise.encoded("bitshuffle", chunks, device, self._encoded)
+        return self._format.encode(chunks, device)
 
     def chunk_encoder(self) -> Encoder | None:
-        """Make an encoder for the calling thread; None where the compressor cannot be called by address."""
-        encode = encoder(self.cname, self.elementsize, self._block, self._encode_one)
-        return None if encode is None else Encoder(partial(bound, block=self._block), encode)
+        return self._format.encoder()
+
+    @property
+    def _format(self) -> BlockFormat:
+        return BlockFormat("bitshuffle", self.cname, self.elementsize, self._block, self._fill, self._encoded)
 
     def _encoded(self, chunk: np.ndarray) -> bytes:
         return chunk_format.encoded(chunk, self.elementsize, self.block_elements, self.cname)
 
-    def _encode_one(self, target: int, capacity: int, source: int, nbytes: int) -> int:
-        made = self._encoded(bytes_at(source, nbytes))
-        if len(made) > capacity:
-            raise CodecError(f"{nbytes} bytes became {len(made)}, and there is room for {capacity}")
-        ctypes.memmove(target, made, len(made))
-        return len(made)
-
-    def _decode_declared(self, chunk: np.ndarray, spec: BytesSpec) -> np.ndarray:
-        """Decode a chunk whose decoded size only its header declares."""
-        nbytes = len(chunk) if self.cname == "none" else int.from_bytes(chunk[:8].tobytes(), "big")
-        chunkwise.check_declared(nbytes, len(chunk), spec)
-        if not self.blocks(_one(chunk), nbytes).good[0]:
-            raise self._unsound(chunk, nbytes)
-        target = np.empty(nbytes, np.uint8)
-        if nbytes and (decode := self.decode_function()) is not None:
-            decode.one(address(target), nbytes, address(chunk), len(chunk))
-        else:
-            self._fill(chunk, target)
-        return target
-
-    def _decode_one(self, target: int, nbytes: int, source: int, size: int) -> int:
-        self._fill(bytes_at(source, size), bytes_at(target, nbytes))
-        return nbytes
-
     def _fill(self, chunk: np.ndarray, target: np.ndarray) -> None:
-        blocks = self.blocks(_one(chunk), len(target))
+        blocks = self.blocks(EncodedBatch.of_one(chunk), len(target))
         if not blocks.good[0]:
-            raise self._unsound(chunk, len(target))
+            raise CodecError(f"the blocks in {len(chunk)} bytes are cut short, or are not those of {len(target)} bytes")
         if len(blocks.source):
             each, whole = int(blocks.nbytes[0]), int(blocks.nbytes.sum())
             chunk_format.unshuffle(self._decompressed(chunk, blocks, whole), target[:whole], each, self.elementsize)
@@ -169,9 +138,6 @@ class Hdf5Bitshuffle:
             decode(*block)
         return made
 
-    def _unsound(self, chunk: np.ndarray, nbytes: int) -> CodecError:
-        return CodecError(f"the blocks in {len(chunk)} bytes are cut short, or are not those of {nbytes} bytes")
-
 
 def _zstd() -> Callable[[int, int, int, int], Any]:
     """A function of the calling thread that decodes a frame: target, its bytes, source, its bytes."""
@@ -185,10 +151,6 @@ def _by_cramjam(target: int, nbytes: int, source: int, size: int) -> None:
     block = bytes_at(target, nbytes)
     if int(zstd.decompress_into(ctypes.string_at(source, size), block)) != nbytes:
         raise CodecError(f"a block is not one of {nbytes} bytes")
-
-
-def _one(chunk: np.ndarray) -> EncodedBatch:
-    return EncodedBatch(chunk, np.zeros(1, np.int64), np.array([len(chunk)], np.int64))
 
 
 CODEC = Hdf5Bitshuffle

@@ -56,7 +56,9 @@ def bound(sizes: Any) -> Any:
 
 
 def decode_block(target: int, nbytes: int, source: int, size: int) -> None:
-    """Decode a block of `size` bytes to exactly `nbytes` bytes, both at most MAX_BLOCK_BYTES. CodecError for damage."""
+    """Decode a block of `size` bytes to exactly `nbytes` bytes. CodecError for damage."""
+    if max(nbytes, size) > MAX_BLOCK_BYTES:
+        raise CodecError(f"a block of {size} bytes that becomes {nbytes} is too large for LZ4")
     if (decompress := _decompress()) is not None:
         if decompress(source, target, size, nbytes) != nbytes:
             raise CodecError(_INVALID)

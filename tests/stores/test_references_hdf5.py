@@ -93,6 +93,7 @@ FILTERS: dict[str, dict[str, Any]] = {
     "shuffle and zstd": {**dict(hdf5plugin.Zstd()), "shuffle": True},
     "bzip2": dict(hdf5plugin.BZip2()),
     "lz4": dict(hdf5plugin.LZ4()),
+    "lz4 of small blocks": dict(hdf5plugin.LZ4(nbytes=100)),
     "bitshuffle": dict(hdf5plugin.Bitshuffle(cname="lz4")),
     "bitshuffle zstd": dict(hdf5plugin.Bitshuffle(cname="zstd", clevel=3)),
     "bitshuffle alone": dict(hdf5plugin.Bitshuffle(cname="none")),
@@ -102,7 +103,7 @@ FILTERS: dict[str, dict[str, Any]] = {
     "scaleoffset": {"scaleoffset": 0},
     "szip": {"compression": "szip"},
 }
-BY_LIBRARY = {"lz4", "lzf", "scaleoffset", "szip"}
+BY_LIBRARY = {"lzf", "scaleoffset", "szip"}
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -115,7 +116,7 @@ def test_filters(name: str, tmp_path: Path) -> None:
     assert store.table._arrays["a"].how.by_library == (name in BY_LIBRARY)
 
 
-OF_A_GPU = ["plain", "all of NetCDF4", "szip", *(name for name in FILTERS if "bitshuffle" in name)]
+OF_A_GPU = ["plain", "all of NetCDF4", "szip", *(name for name in FILTERS if "bitshuffle" in name or "lz4" in name)]
 
 
 @pytest.mark.parametrize("name", OF_A_GPU)
