@@ -13,7 +13,8 @@ from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, address, bytes_at
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
-from gpuzarr.cpu.blocks import BlockFormat
+from gpuzarr.cpu.blocks import block_format
+from gpuzarr.cpu.chunk_format import ChunkFormat
 from gpuzarr.cpu.chunkwise import Encoder
 from gpuzarr.cpu.functions import Function
 from gpuzarr.cpu.lz4_library import decode_block
@@ -111,8 +112,8 @@ class Hdf5Bitshuffle:
         return self._format.encoder()
 
     @property
-    def _format(self) -> BlockFormat:
-        return BlockFormat("bitshuffle", self.cname, self.elementsize, self._block, self._fill, self._encoded)
+    def _format(self) -> ChunkFormat:
+        return block_format("bitshuffle", self.cname, self.elementsize, self._block, self._fill, self._encoded)
 
     def _encoded(self, chunk: np.ndarray) -> bytes:
         return chunk_format.encoded(chunk, self.elementsize, self.block_elements, self.cname)

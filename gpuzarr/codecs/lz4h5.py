@@ -11,7 +11,8 @@ from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, address
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
-from gpuzarr.cpu.blocks import BlockFormat
+from gpuzarr.cpu.blocks import block_format
+from gpuzarr.cpu.chunk_format import ChunkFormat
 from gpuzarr.cpu.chunkwise import Encoder
 from gpuzarr.cpu.functions import Function
 from gpuzarr.cpu.lz4_library import decode_block
@@ -68,8 +69,8 @@ class Lz4h5:
         return self.blocksize or lz4h5.USUAL_BLOCK_BYTES
 
     @property
-    def _format(self) -> BlockFormat:
-        return BlockFormat("lz4h5", "lz4", 0, self._block, self._fill, lambda chunk: lz4h5.encoded(chunk, self._block))
+    def _format(self) -> ChunkFormat:
+        return block_format("lz4h5", "lz4", 0, self._block, self._fill, lambda chunk: lz4h5.encoded(chunk, self._block))
 
     def blocks(self, chunks: EncodedBatch, nbytes: int) -> Blocks:
         """The blocks of chunks that have their bytes in host memory."""

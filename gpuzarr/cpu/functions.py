@@ -12,7 +12,8 @@ import numpy as np
 from gpuzarr import native
 from gpuzarr.batch import address
 
-ZSTD, BLOSC_DECODE, BLOSC_ENCODE, LZ4_DECODE, BLOCKS_DECODE, BLOCKS_ENCODE = range(6)  # kinds of gpuzarr/native/call.h
+ZSTD, BLOSC_DECODE, BLOSC_ENCODE, LZ4_DECODE = range(4)  # kinds of gpuzarr/native/call.h
+BLOCKS_DECODE, BLOCKS_ENCODE, LZF_DECODE, LZF_ENCODE = range(4, 8)
 One = Callable[[int, int, int, int], int]
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 

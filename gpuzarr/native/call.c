@@ -1,4 +1,5 @@
 #include "blocks.h"
+#include "lzf.h"
 
 typedef int (*BloscDecode)(const void *source, void *target, size_t capacity, int threads);
 typedef int (*BloscEncode)(int level, int shuffle, size_t element, size_t nbytes, const void *source, void *target,
@@ -31,6 +32,10 @@ i64 call(const Call *of, i64 target, i64 capacity, i64 source, i64 size)
         return decode_blocks(of, to, capacity, from, size);
     case BLOCKS_ENCODE:
         return encode_blocks(of, to, capacity, from, size);
+    case LZF_DECODE:
+        return decode_lzf(of, to, capacity, from, size);
+    case LZF_ENCODE:
+        return encode_lzf(of, to, capacity, from, size);
     default:
         return ((BloscEncode)of->function)((int)of->level, (int)of->shuffle,
                                            size && size % of->element == 0 ? (size_t)of->element : 1, (size_t)size, from,

@@ -32,6 +32,9 @@ CODECS = {
         }
         for cname in ("none", "lz4", "zstd")
     },
+    "lz4h5": {"name": "imagecodecs_lz4h5", "configuration": {"blocksize": 300}},
+    "lzf": {"name": "imagecodecs_lzf", "configuration": {"header": False}},
+    "lzf with a header": "imagecodecs_lzf",
     "crc32c": "crc32c",
     "crc32c, at the start": {"name": "numcodecs.crc32c", "configuration": {"location": "start"}},
     "fletcher32": "numcodecs.fletcher32",

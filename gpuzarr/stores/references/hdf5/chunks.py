@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.formats import hdf5_bitshuffle, lz4h5
+from gpuzarr.formats import hdf5_bitshuffle, lz4h5, lzf
 from gpuzarr.stores.parts import INLINE
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.hdf5.types import Document, Refused, filters_of, packed, type_of, why_unreadable
@@ -21,6 +21,7 @@ _ENCODERS: dict[str, Callable[[Any, Document], bytes]] = {  # of filters that nu
         data, of["elementsize"], of["block_elements"], of["cname"]
     ),
     lz4h5.NAME: lambda data, of: lz4h5.encoded(data, of["blocksize"]),
+    lzf.NAME: lambda data, _: lzf.encoded(data),
 }
 
 
