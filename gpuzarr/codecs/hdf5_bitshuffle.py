@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr import gpu
-from gpuzarr.batch import BytesSpec, EncodedBatch, address, bytes_at
+from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured, address, bytes_at
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
 from gpuzarr.cpu.blocks import block_format
@@ -65,7 +65,13 @@ class Hdf5Bitshuffle:
         return f"a GPU takes elements of at most {most} bytes" if self.elementsize > most else None
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
-        return "no kernel encodes bitshuffle of HDF5"
+        most = gpu.hdf5_bitshuffle.MAX_ELEMENT_BYTES
+        if self.elementsize > most:
+            return f"a GPU takes elements of at most {most} bytes"
+        return gpu.blocks_encode.why_host(self._shape(spec), spec)
+
+    def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
+        return gpu.blocks_encode.scratch_bytes(self._shape(BytesSpec(nbytes)), device)
 
     @classmethod
     def warm_up_examples(cls) -> tuple[Hdf5Bitshuffle, ...]:
@@ -105,11 +111,17 @@ class Hdf5Bitshuffle:
     def decode_function(self) -> Function | None:
         return self._format.decode_function()
 
-    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
+        if device.gpu:
+            return gpu.blocks_encode.encode(self._shape(spec), chunks, device)
         return self._format.encode(chunks, device)
 
     def chunk_encoder(self) -> Encoder | None:
         return self._format.encoder()
+
+    def _shape(self, spec: BytesSpec) -> gpu.blocks_encode.BlockShape:
+        inner = gpu.hdf5_bitshuffle.algorithm(self.cname)
+        return gpu.blocks_encode.BlockShape(spec.nbytes or 0, self._block, self.elementsize, inner)
 
     @property
     def _format(self) -> ChunkFormat:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from gpuzarr import gpu
-from gpuzarr.batch import BytesSpec, EncodedBatch, address
+from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured, address
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
 from gpuzarr.cpu.blocks import block_format
@@ -52,7 +52,10 @@ class Lz4h5:
         return "decoded size is not known from metadata" if spec.nbytes is None else None
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
-        return "no kernel writes the headers of blocks of HDF5's lz4"
+        return gpu.blocks_encode.why_host(self._shape(spec), spec)
+
+    def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
+        return gpu.blocks_encode.scratch_bytes(self._shape(BytesSpec(nbytes)), device)
 
     @classmethod
     def warm_up_examples(cls) -> tuple[Lz4h5, ...]:
@@ -67,6 +70,9 @@ class Lz4h5:
     @property
     def _block(self) -> int:
         return self.blocksize or lz4h5.USUAL_BLOCK_BYTES
+
+    def _shape(self, spec: BytesSpec) -> gpu.blocks_encode.BlockShape:
+        return gpu.blocks_encode.BlockShape(spec.nbytes or 0, self._block, 0, gpu.algorithms.LZ4)
 
     @property
     def _format(self) -> ChunkFormat:
@@ -91,7 +97,9 @@ class Lz4h5:
     def decode_function(self) -> Function | None:
         return self._format.decode_function()
 
-    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
+        if device.gpu:
+            return gpu.blocks_encode.encode(self._shape(spec), chunks, device)
         return self._format.encode(chunks, device)
 
     def chunk_encoder(self) -> Encoder | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gpuzarr.gpu import (
         algorithms,
         append,
+        blocks_encode,
         blosc,
         blosc_encode,
         blosc_streams,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "algorithms",
     "append",
+    "blocks_encode",
     "blosc",
     "blosc_encode",
     "blosc_streams",
