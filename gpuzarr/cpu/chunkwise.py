@@ -148,7 +148,7 @@ def encoded_by_address(name: str, chunks: EncodedBatch, device: Device, encoder:
     return EncodedBatch(target.data, target.starts, made)
 
 
-def each(name: str, chunks: Any, function: Callable[[np.ndarray], Any]) -> list[Any]:
+def each(name: str, chunks: Any, function: Callable[[Any], Any]) -> list[Any]:
     """Call `function` for every chunk of a batch or an encoded batch; the results.
 
     CodecError, with the chunk's index, for any error.
