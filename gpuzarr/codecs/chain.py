@@ -22,6 +22,7 @@ from gpuzarr.codecs.single_chunk import (
     ChunkDecoder,
     address_decoder,
     copier,
+    filler,
     looped_decoder,
     ordered_decoder,
     whole_decoder,
@@ -150,6 +151,8 @@ class Chain:
             return copier(self.spec, nbytes, default)
         if self._decodes_by_address is not None and (decode := self._decodes_by_address.chunk_decoder()) is not None:
             return address_decoder(self.spec, nbytes or 0, decode, default)
+        if len(self.steps) == 1 and (alone := self.steps[0].fills_elements) is not None:
+            return filler(alone.elements_decoder(self.spec), default)
         return self._ordered_decoder(default) or default
 
     def _ordered_decoder(self, otherwise: ChunkDecoder) -> ChunkDecoder | None:

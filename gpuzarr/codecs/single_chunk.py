@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import ChunkSpec, EncodedBatch, address
-from gpuzarr.codecs.contract import AddressDecoder
+from gpuzarr.codecs.contract import AddressDecoder, ElementsDecoder
 from gpuzarr.cpu.programs import Loop
 from gpuzarr.devices.cpu import CPU, Cpu
-from gpuzarr.errors import CodecError
+from gpuzarr.errors import BAD_DATA_ERRORS, CodecError
 
 # decode(stored, target, first, last): the bytes `stored` become a chunk in `target`, a C-contiguous array of its shape
 # and dtype, of which elements `first` to `last` (inclusive, in C order) are wanted; others may be left as they were.
@@ -59,6 +59,19 @@ def copier(spec: ChunkSpec, nbytes: int, otherwise: ChunkDecoder) -> ChunkDecode
             return otherwise(stored, target, first, last)
         wanted = slice(first * item, (last + 1) * item)
         memoryview(target.reshape(-1).view(np.uint8))[wanted] = stored[wanted]
+        return None
+
+    return run
+
+
+def filler(fill: ElementsDecoder, otherwise: ChunkDecoder) -> ChunkDecoder:
+    """Make a decoder from that of the only codec. `otherwise` raises the error for what it refuses."""
+
+    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> np.ndarray | None:
+        try:
+            fill(np.frombuffer(stored, np.uint8), target)
+        except BAD_DATA_ERRORS:
+            return otherwise(stored, target, first, last)
         return None
 
     return run

@@ -15,6 +15,7 @@ from gpuzarr.codecs.contract import (
     DecodesByAddress,
     EncodesByAddress,
     EncodesElsewhere,
+    FillsElements,
     HasAlignedBody,
     HasStreams,
     KeepsElements,
@@ -111,6 +112,10 @@ class Step:
     @cached_property
     def decodes_by_address(self) -> DecodesByAddress | None:
         return self.codec if isinstance(self.codec, DecodesByAddress) else None
+
+    @cached_property
+    def fills_elements(self) -> FillsElements | None:
+        return self.codec if isinstance(self.codec, FillsElements) else None
 
     @cached_property
     def encodes_by_address(self) -> EncodesByAddress | None:

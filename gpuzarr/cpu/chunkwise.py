@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, EncodedBatch
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.cpu.byte_streams import TooLongError
 from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.contract import Device
@@ -160,6 +160,17 @@ def each(name: str, chunks: Any, function: Callable[[Any], Any]) -> list[Any]:
     except Exception as error:
         raise blamed(name, error, i) from error
     return made
+
+
+def stacked(name: str, chunks: EncodedBatch, spec: ChunkSpec, fill: Fill) -> np.ndarray:
+    """Decode every chunk to its place in a batch of elements. CodecError, with the chunk's index, for any error."""
+    batch, i = np.empty((len(chunks), *spec.shape), spec.dtype), 0
+    try:
+        for i in range(len(chunks)):
+            fill(chunks[i], batch[i, ...])
+    except Exception as error:
+        raise blamed(name, error, i) from error
+    return batch
 
 
 def pack(parts: Iterable[Any], device: Device) -> EncodedBatch:
