@@ -252,6 +252,16 @@ class KnowsEncodeScratch(Protocol):
 
 
 @runtime_checkable
+class HasFewReaders(Protocol):
+    """A codec that other libraries hardly know: who asks for it in a new array is warned."""
+
+    @property
+    def few_readers(self) -> str | None:
+        """Which library does not read its chunks, and which does; None where this configuration is a common one."""
+        ...
+
+
+@runtime_checkable
 class WarmsUp(Protocol):
     """A codec class that decodes on a GPU by kernels or by nvCOMP."""
 

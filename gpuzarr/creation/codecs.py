@@ -40,7 +40,13 @@ def v3(codec: Any, itemsize: int, dtype: str = "") -> Json:
         name, configuration = found["name"], found.get("configuration") or {}
     configuration = mapping(configuration, f"configuration of codec {name!r}")
     configuration = {key: _json(value, itemsize, dtype) for key, value in configuration.items()}
-    complete = {"blosc": _blosc, "zstd": _zstd, "gzip": _gzip, "numcodecs.shuffle": _shuffle}.get(name)
+    complete = {
+        "blosc": _blosc,
+        "zstd": _zstd,
+        "gzip": _gzip,
+        "numcodecs.shuffle": _shuffle,
+        "zarrs.gdeflate": _gdeflate,
+    }.get(name)
     configuration = complete(configuration, itemsize) if complete else configuration
     if name in _OF_THE_DTYPE and dtype and configuration.get(_OF_THE_DTYPE[name]) is None:
         configuration[_OF_THE_DTYPE[name]] = dtype
@@ -140,3 +146,7 @@ def _zstd(given: Json, itemsize: int) -> Json:
 
 def _gzip(given: Json, itemsize: int) -> Json:
     return {"level": 5} | given
+
+
+def _gdeflate(given: Json, itemsize: int) -> Json:
+    return {"level": 9} | given
