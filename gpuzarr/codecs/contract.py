@@ -24,6 +24,9 @@ from gpuzarr.dtypes.element_program import Program
 # they were. `stored` may be changed where it is not read-only, but not where CodecError is raised: for what is
 # damaged, and for what is unusual, which `Codec.decode` then decodes.
 AddressDecoder = Callable[[int, int, memoryview, int, int, int], None]
+# fill(stored, target): bytes of a chunk become its elements, a C-contiguous array of its shape and dtype. CodecError
+# for bad bytes.
+ElementsDecoder = Callable[[np.ndarray, np.ndarray], None]
 Direction = Literal["decode", "encode"]
 Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
 
@@ -166,6 +169,15 @@ class DecodesByAddress(Protocol):
 
     def decode_function(self) -> Function | None:
         """The library's function, for the calling thread, that decodes whole chunks; None where there is none."""
+        ...
+
+
+@runtime_checkable
+class FillsElements(Protocol):
+    """An array->bytes codec that decodes chunk by chunk on the host, into memory of the caller."""
+
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        """Make a decoder of single chunks, for the calling thread."""
         ...
 
 

@@ -18,6 +18,7 @@ _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),
     "cast": ("", "nnaanaaa"),
+    "program": ("n", "anaan"),
     "touched": ("n", "anaaa"),
     "cut": ("n", "annanaaann"),
     "read": ("n", "anaa"),
