@@ -16,7 +16,7 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.nvcomp.compress import MAX_INPUT_BYTES
 from gpuzarr.gpu.blocks_encode import scratch_bytes
 from tests.chunks import CPU, KINDS, batch_on, plain, whole
-from tests.gpu.test_encoders import encoded
+from tests.gpu.encoding import encoded
 from tests.hardware import emulated
 
 CNAMES = ("none", "lz4", "zstd")
