@@ -83,7 +83,7 @@ def encode(shape: BlockShape, chunks: EncodedBatch, device: Device) -> EncodedBa
         plain = staged
     slots, where = in_slots(len(plain), shape.slot_bytes(device), device)
     made = device.compress(shape.inner, plain, sizes, where)
-    return _assembled(shape, chunks, plain, slots, made, device)
+    return assembled(shape, chunks, plain, slots, made, device)
 
 
 def scratch_bytes(shape: BlockShape, device: Device) -> tuple[int, int]:
@@ -121,7 +121,7 @@ def _shuffle(shape: BlockShape, sources: np.ndarray, targets: np.ndarray, sizes:
     bitshuffle(device, Blocks(targets, sizes, widths, np.arange(count), own, sources))
 
 
-def _assembled(
+def assembled(
     shape: BlockShape, chunks: EncodedBatch, plain: np.ndarray, slots: Any, sizes: Any, device: Device
 ) -> Unmeasured:
     """Assemble chunks of compressed blocks, which are in slots."""
