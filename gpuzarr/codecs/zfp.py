@@ -16,8 +16,9 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
+from gpuzarr.codecs.contract import ElementsDecoder
 from gpuzarr.cpu import zfp_library
-from gpuzarr.cpu.chunkwise import each, pack
+from gpuzarr.cpu.chunkwise import each, pack, stacked
 from gpuzarr.cpu.elements import native
 from gpuzarr.cpu.packages import missing
 from gpuzarr.devices.contract import Device
@@ -81,7 +82,11 @@ class Zfp:
         return "zfp has no GPU decoder"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        return _decoded("zfp", chunks, spec, lambda chunk, spec: (self.mode, self._parameters()), header=False)
+        return stacked("zfp", chunks, spec, self.elements_decoder(spec))
+
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        found = self.mode, self._parameters()
+        return _decoder(spec, lambda *_: found, header=False)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         return _compressed("zfp", chunks, spec, device, write_header=False, **self._parameters())
@@ -117,7 +122,10 @@ class Zfpy:
         return "zfp has no GPU decoder"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        return _decoded("zfpy", chunks, spec, _header, header=True)
+        return stacked("zfpy", chunks, spec, self.elements_decoder(spec))
+
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        return _decoder(spec, _header, header=True)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         name = _PARAMETERS[_MODES[self.mode]][0]
@@ -166,17 +174,23 @@ def _raised(batch: np.ndarray) -> np.ndarray:
     return batch.astype(signed)
 
 
-def _decoded(name: str, chunks: EncodedBatch, spec: ChunkSpec, mode_of: ModeOf, header: bool) -> np.ndarray:
-    """Decode chunks with or without a header. `mode_of`: the mode, and its parameter, of a chunk."""
+def _decoder(spec: ChunkSpec, mode_of: ModeOf, header: bool) -> ElementsDecoder:
+    """Make a decoder of chunks with or without a header. `mode_of`: the mode, and its parameter, of a chunk."""
     _library()
-    made = _promoted(spec)
-    batch = np.empty((len(chunks), *(made.shape or (1,))), made.dtype)
+    of = _promoted(spec)
+    shape, is_promoted, most = of.shape or (1,), of.dtype != spec.dtype, _max_bytes(of)
+    room = np.empty(0, np.uint8)
 
-    def decode(i: int) -> None:
-        _decode(chunks[i], batch[i], made, *mode_of(chunks[i], made), header)
+    def fill(chunk: np.ndarray, target: np.ndarray) -> None:
+        nonlocal room  # kept from chunk to chunk
+        elements = np.empty(shape, of.dtype) if is_promoted else target.reshape(shape)
+        if len(room) < len(chunk) + most:
+            room = np.empty(len(chunk) + most, np.uint8)
+        _decode(chunk, elements, of, *mode_of(chunk, of), header, room[: len(chunk) + most])
+        if is_promoted:
+            target[...] = _demoted(elements, spec.dtype).reshape(spec.shape)
 
-    each(name, range(len(chunks)), decode)
-    return _demoted(batch.reshape(len(chunks), *spec.shape), spec.dtype)
+    return fill
 
 
 def _header(chunk: np.ndarray, spec: ChunkSpec) -> tuple[str, dict[str, Any]]:
@@ -194,11 +208,18 @@ def _header(chunk: np.ndarray, spec: ChunkSpec) -> tuple[str, dict[str, Any]]:
 
 
 def _decode(
-    chunk: np.ndarray, target: np.ndarray, spec: ChunkSpec, mode: str, options: dict[str, Any], header: bool
+    chunk: np.ndarray,
+    target: np.ndarray,
+    spec: ChunkSpec,
+    mode: str,
+    options: dict[str, Any],
+    header: bool,
+    room: np.ndarray,
 ) -> None:
     """Decode a chunk to exactly `target`. CodecError where it is cut short, or something follows it.
 
-    zfp does not know where its input ends, so padding follows the chunk; but it tells how much it has read.
+    zfp does not know where its input ends, so the chunk is copied to `room`, which has as many more bytes as zfp may
+    read; but it tells how much it has read.
     """
     size = len(chunk)
     if size % _WORD:
@@ -210,9 +231,8 @@ def _decode(
     if zfp is None:
         target[...] = _whole(chunk.tobytes(), spec, mode, options, header).reshape(target.shape)
         return
-    padded = np.zeros(size + _max_bytes(spec), np.uint8)
-    padded[:size] = chunk
-    read = zfp_library.decode(zfp, padded, target, None if header else mode, options)
+    room[:size] = chunk
+    read = zfp_library.decode(zfp, room, target, None if header else mode, options)
     if read > size:
         raise CodecError("the zfp stream is cut short")
     if read < size:
