@@ -7,6 +7,7 @@ zarrs stores any of them by any of these codecs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.checks import known
 from gpuzarr.codecs import Kind
-from gpuzarr.codecs.contract import ElementsDecoder
+from gpuzarr.codecs.contract import ElementsDecoder, ElementsEncoder
 from gpuzarr.cpu import vlen_rows
 from gpuzarr.cpu.chunkwise import each, pack, stacked
 from gpuzarr.cpu.elements import numpy_dtype
@@ -64,7 +65,10 @@ class VlenUtf8:
         return _decoder(spec, not self.typed or _is_text(spec))
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        return _written("vlen-utf8", chunks, device, not self.typed or _is_text(spec))
+        return _written("vlen-utf8", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
+        return _encoder(not self.typed or _is_text(spec))
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,10 @@ class VlenBytes:
         return _decoder(spec, self.typed and _is_text(spec))
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        return _written("vlen-bytes", chunks, device, self.typed and _is_text(spec))
+        return _written("vlen-bytes", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
+        return _encoder(self.typed and _is_text(spec))
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,10 @@ class VlenV2:
         return _decoder(spec, _is_text(spec))
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        return _written("zarrs.vlen_v2", chunks, device, _is_text(spec))
+        return _written("zarrs.vlen_v2", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
+        return _encoder(_is_text(spec))
 
 
 @dataclass(frozen=True)
@@ -174,11 +184,12 @@ class VlenArray:
         return fill
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        return _written("vlen-array", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
         from numcodecs.vlen import VLenArray as library
 
-        if self.dtype is None:
-            return _written("vlen-array", chunks, device, _is_text(spec))
-        return pack(each("vlen-array", _objects(chunks), library(self.dtype).encode), device)
+        return _encoder(_is_text(spec)) if self.dtype is None else _of_objects(library(self.dtype).encode)
 
 
 def _any_length(name: str, spec: ChunkSpec, kinds: str) -> BytesSpec:
@@ -210,10 +221,19 @@ def _decoder(spec: ChunkSpec, text: bool) -> ElementsDecoder:
     return fill
 
 
-def _written(name: str, chunks: Any, device: Device, text: bool) -> EncodedBatch:
+def _encoder(text: bool) -> ElementsEncoder:
+    """Make an encoder of chunks of strings (`text`) or bytes."""
     from numcodecs.vlen import VLenBytes, VLenUTF8
 
-    return pack(each(name, _objects(chunks), (VLenUTF8 if text else VLenBytes)().encode), device)
+    return _of_objects((VLenUTF8 if text else VLenBytes)().encode)
+
+
+def _of_objects(encode: Callable[[np.ndarray], Any]) -> ElementsEncoder:
+    return lambda chunk: encode(chunk.reshape(-1).astype(object, copy=False))
+
+
+def _written(name: str, chunks: Any, device: Device, encode: ElementsEncoder) -> EncodedBatch:
+    return pack(each(name, flat(chunks), encode), device)
 
 
 def _check_whole(chunk: np.ndarray, count: int, nbytes: int) -> None:
@@ -247,11 +267,6 @@ def _assign(row: np.ndarray, items: np.ndarray) -> None:
         return
     for j, item in enumerate(items.tolist()):
         row[j] = item
-
-
-def _objects(chunks: Any) -> Any:
-    """A batch as rows of objects, in C order."""
-    return flat(chunks).astype(object)
 
 
 CODECS = (VlenUtf8, VlenBytes, VlenV2, VlenArray)

@@ -16,10 +16,10 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
-from gpuzarr.codecs.contract import ElementsDecoder
+from gpuzarr.codecs.contract import ElementsDecoder, ElementsEncoder
 from gpuzarr.cpu import zfp_library
 from gpuzarr.cpu.chunkwise import each, pack, stacked
-from gpuzarr.cpu.elements import native
+from gpuzarr.cpu.elements import rows
 from gpuzarr.cpu.packages import missing
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
@@ -89,7 +89,10 @@ class Zfp:
         return _decoder(spec, lambda *_: found, header=False)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        return _compressed("zfp", chunks, spec, device, write_header=False, **self._parameters())
+        return _compressed("zfp", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
+        return _encoder("zfp", spec, write_header=False, **self._parameters())
 
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _PARAMETERS[self.mode]}
@@ -128,8 +131,11 @@ class Zfpy:
         return _decoder(spec, _header, header=True)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        return _compressed("zfpy", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
         name = _PARAMETERS[_MODES[self.mode]][0]
-        return _compressed("zfpy", chunks, spec, device, write_header=True, **{name: getattr(self, name)})
+        return _encoder("zfpy", spec, write_header=True, **{name: getattr(self, name)})
 
 
 def _encoded(spec: ChunkSpec, codec: str) -> BytesSpec:
@@ -292,12 +298,15 @@ def _max_bytes(spec: ChunkSpec) -> int:
     return _blocks(spec) * (4 ** max(len(spec.shape), 1) * (spec.dtype.itemsize + 1) + 4 * _WORD) + 4 * _WORD
 
 
-def _compressed(name: str, chunks: Any, spec: ChunkSpec, device: Device, **options: Any) -> EncodedBatch:
-    compress = _library().compress_numpy
+def _encoder(name: str, spec: ChunkSpec, **options: Any) -> ElementsEncoder:
+    compress, shape = _library().compress_numpy, spec.shape or (1,)
     if options.get("rate", 64) * 4 ** max(len(spec.shape), 1) < _LEAST_BITS[_promoted(spec).dtype.name]:
         raise MetadataError(f"codec {name!r}: rate {options['rate']} is too low for {spec.dtype}")
-    batch = np.ascontiguousarray(native(chunks)).reshape(len(chunks), *(spec.shape or (1,)))
-    return pack(each(name, batch, lambda chunk: compress(_raised(chunk), **options)), device)
+    return lambda chunk: compress(_raised(chunk.reshape(shape)), **options)
+
+
+def _compressed(name: str, chunks: Any, device: Device, encode: ElementsEncoder) -> EncodedBatch:
+    return pack(each(name, np.ascontiguousarray(rows(chunks)), encode), device)
 
 
 def _library() -> Any:
