@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for: the devices to run on."""
 
+import gc
 import os
 from importlib import import_module
 from pkgutil import walk_packages
@@ -30,6 +31,12 @@ settings.load_profile("without clocks")
 def examples(number):
     """How many a property is tried on: `number`, or fewer where a tool makes each of them slow."""
     return min(number, int(os.environ.get("GPUZARR_EXAMPLES", number)))
+
+
+def pytest_collection_finish():
+    """Have no collection of garbage look at the tests themselves: at millions of objects, half a second each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gpuzarr.gpu import (
         algorithms,
         append,
+        blocks_encode,
         blosc,
         blosc_encode,
         blosc_streams,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         frames,
         gdeflate,
         hdf5_bitshuffle,
+        lz4h5,
         nvcomp_streams,
         packbits,
         place,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "algorithms",
     "append",
+    "blocks_encode",
     "blosc",
     "blosc_encode",
     "blosc_streams",
@@ -57,6 +60,7 @@ __all__ = [
     "frames",
     "gdeflate",
     "hdf5_bitshuffle",
+    "lz4h5",
     "nvcomp_streams",
     "packbits",
     "place",

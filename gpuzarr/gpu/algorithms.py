@@ -1,8 +1,7 @@
 """The algorithms of nvCOMP that codecs use, with their limits, scratch and rates; and those of kernels of ours.
 
 Limits and scratch are those of nvCOMP 6.0 (its headers, and the answers of its queries). Rates come from published
-numbers for A100 and H100 GPUs and from one core of an AMD EPYC: guesses, until `make calibrate` measures a machine. It
-does not measure snappy and gdeflate.
+numbers for A100 and H100 GPUs and from one core of an AMD EPYC: guesses, until `make calibrate` measures a machine.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ DTYPES = {  # of the chunks of codecs that do not take any
     **dict.fromkeys(("numcodecs.json2", "numcodecs.msgpack2", "numcodecs.pickle"), np.dtype("O")),
 }
 LIBRARIES = {  # modules by the packages that bring them, of codecs that need more than NumPy and Python's own
-    **dict.fromkeys(("blosc", "numcodecs.jenkins_lookup3", "numcodecs.lz4"), ("numcodecs",)),
+    **dict.fromkeys(("blosc", "numcodecs.jenkins_lookup3", "numcodecs.lz4", "imagecodecs_lz4h5"), ("numcodecs",)),
     **dict.fromkeys(("numcodecs.shuffle", "gpuzarr.n5_lz4", "numcodecs.vlen-array"), ("numcodecs",)),
     **dict.fromkeys(("vlen-utf8", "vlen-bytes"), ("numcodecs",)),
     **dict.fromkeys(("gzip", "numcodecs.zlib"), ("isal",)),

@@ -104,6 +104,10 @@ SMALL = {
         )
     },
     "gdeflate": ours("zarrs.gdeflate", TEXT, level=1),
+    "lz4h5": CodecCase(
+        find("imagecodecs_lz4h5", {"blocksize": 40}), TEXT, peer=peer("imagecodecs_lz4h5"), is_exact=True
+    ),
+    "lzf": CodecCase(find("imagecodecs_lzf", {}), TEXT, peer=peer("imagecodecs_lzf")),
     "n5_lz4": CodecCase(find("gpuzarr.n5_lz4", {"block_bytes": 64}), TEXT, is_checked=True),
     "n5_default raw": ours("n5_default", NUMBERS, codecs=[TURNED, BIG]),
     "n5_default": CodecCase(find("n5_default", {"codecs": [TURNED, BIG, GZIP]}), NUMBERS, may_gap=True),
