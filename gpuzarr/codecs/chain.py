@@ -151,7 +151,7 @@ class Chain:
             return copier(self.spec, nbytes, default)
         if self._decodes_by_address is not None and (decode := self._decodes_by_address.chunk_decoder()) is not None:
             return address_decoder(self.spec, nbytes or 0, decode, default)
-        if len(self.steps) == 1 and (alone := self.steps[0].fills_elements) is not None:
+        if len(self.steps) == 1 and (alone := self.steps[0].takes_elements) is not None:
             return filler(alone.elements_decoder(self.spec), default)
         return self._ordered_decoder(default) or default
 

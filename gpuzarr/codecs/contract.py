@@ -27,6 +27,7 @@ AddressDecoder = Callable[[int, int, memoryview, int, int, int], None]
 # fill(stored, target): bytes of a chunk become its elements, a C-contiguous array of its shape and dtype. CodecError
 # for bad bytes.
 ElementsDecoder = Callable[[np.ndarray, np.ndarray], None]
+ElementsEncoder = Callable[[np.ndarray], Any]  # of a C-contiguous array of a chunk's shape, to a bytes-like object
 Direction = Literal["decode", "encode"]
 Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
 
@@ -173,11 +174,15 @@ class DecodesByAddress(Protocol):
 
 
 @runtime_checkable
-class FillsElements(Protocol):
-    """An array->bytes codec that decodes chunk by chunk on the host, into memory of the caller."""
+class TakesElements(Protocol):
+    """An array->bytes codec that decodes and encodes chunk by chunk on the host, from and to memory of the caller."""
 
     def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
         """Make a decoder of single chunks, for the calling thread."""
+        ...
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
+        """Make an encoder of single chunks, for the calling thread. Any error means that a chunk is not taken."""
         ...
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
-from gpuzarr.codecs.contract import ElementsDecoder
+from gpuzarr.codecs.contract import ElementsDecoder, ElementsEncoder
 from gpuzarr.cpu import pco_library
 from gpuzarr.cpu.chunkwise import each, pack, stacked
 from gpuzarr.cpu.elements import part, rows
@@ -51,6 +51,9 @@ class PCodec:
         return lambda chunk, target: _decode(chunk, target.reshape(-1).view(of))
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        return pack(each("pcodec", np.ascontiguousarray(rows(chunks)), self.elements_encoder(spec)), device)
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
         _library()
         from numcodecs.pcodec import PCodec as library
 
@@ -62,9 +65,8 @@ class PCodec:
             delta_encoding_order=self.delta_encoding_order,
             equal_pages_up_to=self.equal_pages_up_to,
         )
-        return pack(
-            each("pcodec", np.ascontiguousarray(rows(chunks)).view(_numbers(spec.dtype)[0]), codec.encode), device
-        )
+        of = _numbers(spec.dtype)[0]
+        return lambda chunk: codec.encode(chunk.reshape(-1).view(of))
 
 
 def _numbers(dtype: np.dtype) -> tuple[np.dtype, int]:

@@ -13,7 +13,7 @@ from gpuzarr.batch import ChunkSpec, EncodedBatch, address
 from gpuzarr.codecs.contract import AddressDecoder, ElementsDecoder
 from gpuzarr.cpu.programs import Loop
 from gpuzarr.devices.cpu import CPU, Cpu
-from gpuzarr.errors import BAD_DATA_ERRORS, CodecError
+from gpuzarr.errors import CodecError
 
 # decode(stored, target, first, last): the bytes `stored` become a chunk in `target`, a C-contiguous array of its shape
 # and dtype, of which elements `first` to `last` (inclusive, in C order) are wanted; others may be left as they were.
@@ -70,7 +70,7 @@ def filler(fill: ElementsDecoder, otherwise: ChunkDecoder) -> ChunkDecoder:
     def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> np.ndarray | None:
         try:
             fill(np.frombuffer(stored, np.uint8), target)
-        except BAD_DATA_ERRORS:
+        except Exception:
             return otherwise(stored, target, first, last)
         return None
 

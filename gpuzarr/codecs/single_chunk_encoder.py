@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import address
+from gpuzarr.codecs.contract import ElementsEncoder
 from gpuzarr.codecs.step import Step
 from gpuzarr.cpu.chunkwise import Encoder
 from gpuzarr.cpu.programs import Loop
@@ -24,6 +25,8 @@ ChunkEncoder = Callable[[np.ndarray], Any]
 def chunk_encoder(steps: tuple[Step, ...], otherwise: ChunkEncoder) -> ChunkEncoder:
     """Make an encoder of single chunks by addresses, where programs of elements, native bytes and at most one library
     follow each other; else `otherwise`, which also encodes what these refuse, and raises the error."""
+    if len(steps) == 1 and (alone := steps[0].takes_elements) is not None:
+        return _alone(alone.elements_encoder(steps[0].spec), otherwise)
     first = next(i for i, step in enumerate(steps) if step.codec.kind == "array->bytes")
     spec = steps[first].spec
     rest, nbytes = steps[first + 1 :], spec.nbytes or 0
@@ -37,6 +40,16 @@ def chunk_encoder(steps: tuple[Step, ...], otherwise: ChunkEncoder) -> ChunkEnco
         return otherwise if encoder is None else _addressed(encoder, nbytes, otherwise)
     loop = Loop.of(_program(steps[:first]))
     return otherwise if loop is None else _looped(loop, spec.shape, nbytes, encoder, otherwise)
+
+
+def _alone(encode: ElementsEncoder, otherwise: ChunkEncoder) -> ChunkEncoder:
+    def encoded(chunk: np.ndarray) -> Any:
+        try:
+            return encode(chunk)
+        except Exception:
+            return otherwise(chunk)  # which raises the error in its own words
+
+    return encoded
 
 
 def _program(steps: tuple[Step, ...]) -> Program | None:

@@ -15,7 +15,6 @@ from gpuzarr.codecs.contract import (
     DecodesByAddress,
     EncodesByAddress,
     EncodesElsewhere,
-    FillsElements,
     HasAlignedBody,
     HasStreams,
     KeepsElements,
@@ -24,6 +23,7 @@ from gpuzarr.codecs.contract import (
     LeavesShuffle,
     ReadsHeaders,
     StoresElements,
+    TakesElements,
     TakesUnmeasured,
 )
 from gpuzarr.cpu.programs import Loop
@@ -114,8 +114,8 @@ class Step:
         return self.codec if isinstance(self.codec, DecodesByAddress) else None
 
     @cached_property
-    def fills_elements(self) -> FillsElements | None:
-        return self.codec if isinstance(self.codec, FillsElements) else None
+    def takes_elements(self) -> TakesElements | None:
+        return self.codec if isinstance(self.codec, TakesElements) else None
 
     @cached_property
     def encodes_by_address(self) -> EncodesByAddress | None:

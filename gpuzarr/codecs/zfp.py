@@ -16,9 +16,10 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
+from gpuzarr.codecs.contract import ElementsDecoder, ElementsEncoder
 from gpuzarr.cpu import zfp_library
-from gpuzarr.cpu.chunkwise import each, pack
-from gpuzarr.cpu.elements import native
+from gpuzarr.cpu.chunkwise import each, pack, stacked
+from gpuzarr.cpu.elements import rows
 from gpuzarr.cpu.packages import missing
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
@@ -81,10 +82,17 @@ class Zfp:
         return "zfp has no GPU decoder"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        return _decoded("zfp", chunks, spec, lambda chunk, spec: (self.mode, self._parameters()), header=False)
+        return stacked("zfp", chunks, spec, self.elements_decoder(spec))
+
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        found = self.mode, self._parameters()
+        return _decoder(spec, lambda *_: found, header=False)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        return _compressed("zfp", chunks, spec, device, write_header=False, **self._parameters())
+        return _compressed("zfp", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
+        return _encoder("zfp", spec, write_header=False, **self._parameters())
 
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _PARAMETERS[self.mode]}
@@ -117,11 +125,17 @@ class Zfpy:
         return "zfp has no GPU decoder"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        return _decoded("zfpy", chunks, spec, _header, header=True)
+        return stacked("zfpy", chunks, spec, self.elements_decoder(spec))
+
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        return _decoder(spec, _header, header=True)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        return _compressed("zfpy", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
         name = _PARAMETERS[_MODES[self.mode]][0]
-        return _compressed("zfpy", chunks, spec, device, write_header=True, **{name: getattr(self, name)})
+        return _encoder("zfpy", spec, write_header=True, **{name: getattr(self, name)})
 
 
 def _encoded(spec: ChunkSpec, codec: str) -> BytesSpec:
@@ -166,17 +180,23 @@ def _raised(batch: np.ndarray) -> np.ndarray:
     return batch.astype(signed)
 
 
-def _decoded(name: str, chunks: EncodedBatch, spec: ChunkSpec, mode_of: ModeOf, header: bool) -> np.ndarray:
-    """Decode chunks with or without a header. `mode_of`: the mode, and its parameter, of a chunk."""
+def _decoder(spec: ChunkSpec, mode_of: ModeOf, header: bool) -> ElementsDecoder:
+    """Make a decoder of chunks with or without a header. `mode_of`: the mode, and its parameter, of a chunk."""
     _library()
-    made = _promoted(spec)
-    batch = np.empty((len(chunks), *(made.shape or (1,))), made.dtype)
+    of = _promoted(spec)
+    shape, is_promoted, most = of.shape or (1,), of.dtype != spec.dtype, _max_bytes(of)
+    room = np.empty(0, np.uint8)
 
-    def decode(i: int) -> None:
-        _decode(chunks[i], batch[i], made, *mode_of(chunks[i], made), header)
+    def fill(chunk: np.ndarray, target: np.ndarray) -> None:
+        nonlocal room  # kept from chunk to chunk
+        elements = np.empty(shape, of.dtype) if is_promoted else target.reshape(shape)
+        if len(room) < len(chunk) + most:
+            room = np.empty(len(chunk) + most, np.uint8)
+        _decode(chunk, elements, of, *mode_of(chunk, of), header, room[: len(chunk) + most])
+        if is_promoted:
+            target[...] = _demoted(elements, spec.dtype).reshape(spec.shape)
 
-    each(name, range(len(chunks)), decode)
-    return _demoted(batch.reshape(len(chunks), *spec.shape), spec.dtype)
+    return fill
 
 
 def _header(chunk: np.ndarray, spec: ChunkSpec) -> tuple[str, dict[str, Any]]:
@@ -194,11 +214,18 @@ def _header(chunk: np.ndarray, spec: ChunkSpec) -> tuple[str, dict[str, Any]]:
 
 
 def _decode(
-    chunk: np.ndarray, target: np.ndarray, spec: ChunkSpec, mode: str, options: dict[str, Any], header: bool
+    chunk: np.ndarray,
+    target: np.ndarray,
+    spec: ChunkSpec,
+    mode: str,
+    options: dict[str, Any],
+    header: bool,
+    room: np.ndarray,
 ) -> None:
     """Decode a chunk to exactly `target`. CodecError where it is cut short, or something follows it.
 
-    zfp does not know where its input ends, so padding follows the chunk; but it tells how much it has read.
+    zfp does not know where its input ends, so the chunk is copied to `room`, which has as many more bytes as zfp may
+    read; but it tells how much it has read.
     """
     size = len(chunk)
     if size % _WORD:
@@ -210,9 +237,8 @@ def _decode(
     if zfp is None:
         target[...] = _whole(chunk.tobytes(), spec, mode, options, header).reshape(target.shape)
         return
-    padded = np.zeros(size + _max_bytes(spec), np.uint8)
-    padded[:size] = chunk
-    read = zfp_library.decode(zfp, padded, target, None if header else mode, options)
+    room[:size] = chunk
+    read = zfp_library.decode(zfp, room, target, None if header else mode, options)
     if read > size:
         raise CodecError("the zfp stream is cut short")
     if read < size:
@@ -272,12 +298,15 @@ def _max_bytes(spec: ChunkSpec) -> int:
     return _blocks(spec) * (4 ** max(len(spec.shape), 1) * (spec.dtype.itemsize + 1) + 4 * _WORD) + 4 * _WORD
 
 
-def _compressed(name: str, chunks: Any, spec: ChunkSpec, device: Device, **options: Any) -> EncodedBatch:
-    compress = _library().compress_numpy
+def _encoder(name: str, spec: ChunkSpec, **options: Any) -> ElementsEncoder:
+    compress, shape = _library().compress_numpy, spec.shape or (1,)
     if options.get("rate", 64) * 4 ** max(len(spec.shape), 1) < _LEAST_BITS[_promoted(spec).dtype.name]:
         raise MetadataError(f"codec {name!r}: rate {options['rate']} is too low for {spec.dtype}")
-    batch = np.ascontiguousarray(native(chunks)).reshape(len(chunks), *(spec.shape or (1,)))
-    return pack(each(name, batch, lambda chunk: compress(_raised(chunk), **options)), device)
+    return lambda chunk: compress(_raised(chunk.reshape(shape)), **options)
+
+
+def _compressed(name: str, chunks: Any, device: Device, encode: ElementsEncoder) -> EncodedBatch:
+    return pack(each(name, np.ascontiguousarray(rows(chunks)), encode), device)
 
 
 def _library() -> Any:

@@ -53,7 +53,7 @@ def library() -> Any:
 def decode(zfp: Any, padded: np.ndarray, target: np.ndarray, mode: str | None, options: dict[str, Any]) -> int:
     """Decode a chunk, and return how many bytes of it were read, in whole words, the header included.
 
-    `zfp`: `library`. `padded`: the chunk, and behind it as many bytes as zfp may read of a damaged one. `target`:
+    `zfp`: `library`. `padded`: the chunk, and behind it any bytes, as many as zfp may read of a damaged one. `target`:
     C-contiguous, of 1 to 4 axes, and as many elements as a header has. `mode`, with its parameter in `options`: as the
     names of the extension `zfp`; None where the chunk has a header.
     """
