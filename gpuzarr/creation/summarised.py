@@ -1,8 +1,8 @@
 """Make, move, copy and delete nodes so that consolidated metadata of the groups above them say what is there then, and
 so that nothing of the old nodes is kept in memory.
 
-Also where this fails: groups above a node may have been made. Each function does as that of its name in `nodes` or
-`moving`.
+Also where this fails: groups above a node may have been made; but not for a name that no node can have, of which
+nothing is. Each function does as that of its name in `nodes` or `moving`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from gpuzarr.creation import moving, nodes
+from gpuzarr.creation.paths import check_names
 from gpuzarr.metadata import ArrayMetadata, Node
 from gpuzarr.metadata.summaries import changed, changed_all, noted
 from gpuzarr.stores import kept
@@ -22,6 +23,7 @@ def new_array(
     store: Store, path: str, made: ArrayMetadata, overwrite: bool, fill: nodes.Fill | None = None
 ) -> ArrayMetadata:
     """Make an array."""
+    check_names(store, path)
     note = partial(_made, store, path, made.zarr_format, overwrite)
     return noted(lambda: nodes.new_array(store, path, made, overwrite, fill), note)
 
@@ -35,12 +37,15 @@ def new_group(
     fill: nodes.Fill | None = None,
 ) -> None:
     """Make a group."""
+    check_names(store, path)
     note = partial(_made, store, path, zarr_format, overwrite)
     noted(lambda: nodes.new_group(store, path, zarr_format, attributes, overwrite, fill), note)
 
 
 def new_nodes(store: Store, new: Mapping[str, Node], overwrite: bool) -> None:
     """Make nodes."""
+    for path in sorted(new):
+        check_names(store, path)
     noted(lambda: nodes.new_nodes(store, new, overwrite), lambda: _all_changed(store, list(new)))
 
 

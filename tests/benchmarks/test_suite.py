@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("zarr")
-from benchmarks.sessions import suite
+from tests.data import environ
 
+Ran = Callable[[str], dict[str, dict[str, Any]]]  # what came of the files of a run
+SLEEPS = "import time\ndef test_gpu(): time.sleep(60)\n"
+SLOW = "import time\ndef test_gpu_first(): pass\ndef test_gpu_slow(): time.sleep(60)\ndef test_gpu_after(): pass\n"
 FILES = {
     "test_dies.py": "import os\n"
     "def test_gpu_first(): pass\ndef test_gpu_dies(): os.abort()\ndef test_gpu_after(): pass\n",
@@ -23,23 +29,51 @@ FILES = {
 }
 
 
-def ran(
-    folder: Path, files: dict[str, str], monkeypatch: pytest.MonkeyPatch, *arguments: str
-) -> dict[str, dict[str, Any]]:
-    monkeypatch.setattr(suite, "ROOT", folder)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    (folder / "tests").mkdir()
-    for name, text in files.items():
-        (folder / "tests" / name).write_text(text)
-    output = folder / "suite.json"
-    with pytest.raises(SystemExit):
-        suite.main(["--which", "gpu", "--tests", "tests", "--jobs", "2", "--output", str(output), *arguments])
-    return {Path(each["file"]).name: each for each in json.loads(output.read_text())["files"]}
+RUNS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "each end": (FILES, ("--silent-seconds", "10")),
+    "a slow file": ({"test_slow.py": SLOW}, ("--file-seconds", "10")),
+    "no time": ({f"test_{i}.py": SLEEPS for i in range(4)}, ("--seconds", "4")),
+    "no test": (
+        {"test_dies.py": "import os, sys\nif '--collect-only' not in sys.argv: os.abort()\ndef test_gpu(): pass\n"},
+        (),
+    ),
+}
+CODE = """
+import sys
+from pathlib import Path
+from benchmarks.sessions import suite
+suite.ROOT = Path.cwd()
+suite.main(sys.argv[1:])
+"""
 
 
-def test_each_end_is_one_test_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = ran(tmp_path, FILES, monkeypatch, "--silent-seconds", "10")
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """All at the same time: most of it is waiting."""
+    begun = {}
+    for number, (name, (files, arguments)) in enumerate(RUNS.items()):
+        folder = tmp_path_factory.mktemp(f"suite{number}")
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        (folder / "tests").mkdir()
+        for file, text in files.items():
+            (folder / "tests" / file).write_text(text)
+        options = "--which", "gpu", "--tests", "tests", "--jobs", "2", "--output", str(folder / "suite.json")
+        command = [sys.executable, "-c", CODE, *options, *arguments]
+        env = {**environ(), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        begun[name] = folder, subprocess.Popen(command, cwd=folder, env=env, text=True, **pipes)
+
+    def found(name: str) -> dict[str, dict[str, Any]]:
+        folder, process = begun[name]
+        said = process.communicate()[0]
+        assert process.returncode == 1, said
+        return {Path(each["file"]).name: each for each in json.loads((folder / "suite.json").read_text())["files"]}
+
+    return found
+
+
+def test_each_end_is_one_test_s(ran: Ran) -> None:
+    found = ran("each end")
     assert {name: each["status"] for name, each in found.items()} == {
         "test_dies.py": -6,
         "test_fails.py": 1,
@@ -63,23 +97,18 @@ def test_each_end_is_one_test_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert found["test_hangs.py"]["failures"][0]["test"].endswith("test_gpu_hangs")
 
 
-def test_a_file_past_its_time_keeps_what_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "import time\ndef test_gpu_first(): pass\n"
-    text += "def test_gpu_slow(): time.sleep(60)\ndef test_gpu_after(): pass\n"
-    found = ran(tmp_path, {"test_slow.py": text}, monkeypatch, "--file-seconds", "10")["test_slow.py"]
+def test_a_file_past_its_time_keeps_what_ended(ran: Ran) -> None:
+    found = ran("a slow file")["test_slow.py"]
     assert (found["passed"], found["failed"], found["chosen"], found["status"]) == (1, 1, 3, -9)
     assert found["processes"] == 1
 
 
-def test_all_end_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "import time\ndef test_gpu(): time.sleep(60)\n"
-    files = {f"test_{i}.py": text for i in range(4)}
-    found = ran(tmp_path, files, monkeypatch, "--seconds", "4")
+def test_all_end_in_time(ran: Ran) -> None:
+    found = ran("no time")
     assert len(found) == 4 and all(each["status"] in (-9, None) for each in found.values())
     assert any(each["failures"][0]["said"] == "no time was left" for each in found.values())
 
 
-def test_one_that_never_comes_to_a_test_is_not_tried_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "import os, sys\nif '--collect-only' not in sys.argv: os.abort()\ndef test_gpu(): pass\n"
-    found = ran(tmp_path, {"test_dies.py": text}, monkeypatch)["test_dies.py"]
+def test_one_that_never_comes_to_a_test_is_not_tried_for_ever(ran: Ran) -> None:
+    found = ran("no test")["test_dies.py"]
     assert found["processes"] == 1 and found["status"] == -6 and "Aborted" in found["failures"][0]["said"]

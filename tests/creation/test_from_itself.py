@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import zarr
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
+from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.memory import below
 from tests.hardware import host_array
 from tests.stores_of_tests import KINDS, objects
@@ -23,6 +25,22 @@ VALUES = np.arange(1, 61).reshape(6, 10)
 LAYOUT: dict[str, Any] = {"chunks": (4, 3), "attributes": {"unit": "K"}}
 NEW: dict[str, Any] = {"chunks": (5, 2), "overwrite": True}
 Call = Callable[[Any, str, Any, Any], Any]  # of a store, a path, the source, a version of Zarr
+
+
+@lru_cache(2)
+def content(path: str, version: Any, device: Any) -> dict[str, bytes]:
+    """What lies in a store that is filled."""
+    store = MappingStore({})
+    filled(store, path, version, device)
+    return objects(store)
+
+
+def like(kind: str, folder: Path, path: str, version: Any, device: Any) -> tuple[Any, gpuzarr.Array]:
+    """Another store that is filled, made once for all calls; and its array, which can be written."""
+    store = KINDS[kind](folder)
+    for key, data in content(path, version, device).items():
+        store.set(key, data)
+    return store, gpuzarr.open_array(store, path, mode="r+", device=device)
 
 
 def filled(store: Any, path: str, version: Any, device: Any) -> gpuzarr.Array:
@@ -82,8 +100,7 @@ def test_the_values_are_those_of_the_source(
     for i, (name, call) in enumerate(CALLS.items()):
         if (name == "group" and not target) or (name.endswith("other version") and target):
             continue
-        store = KINDS[kind](tmp_path / str(i))
-        a = filled(store, source, version, device)
+        store, a = like(kind, tmp_path / str(i), source, version, device)
         before = objects(store)
         if "other version" in name and target:  # the group above is of this one
             with pytest.raises(gpuzarr.ArgumentError, match=f"of Zarr v{version}"):
@@ -99,8 +116,7 @@ def test_the_values_are_those_of_the_source(
 @pytest.mark.parametrize("target", ["g", "g/a", "", "g/new"])
 def test_groups_of_what_they_replace(target: str, version: Any, kind: str, tmp_path: Path) -> None:
     for i, call in enumerate(GROUPS.values()):
-        store = KINDS[kind](tmp_path / str(i))
-        a = filled(store, "g/a", version, "cpu")
+        store, a = like(kind, tmp_path / str(i), "g/a", version, "cpu")
         before = objects(store)
         call(store, target, a, version)
         check(store, f"{target}/x", before, target)
@@ -111,8 +127,7 @@ def test_groups_of_what_they_replace(target: str, version: Any, kind: str, tmp_p
 def test_an_array_has_no_members(version: Any, kind: str, tmp_path: Path) -> None:
     """A target below the source is refused, and nothing is touched."""
     for name, call in CALLS.items():
-        store = KINDS[kind](tmp_path / name)
-        a = filled(store, "g/a", version, "cpu")
+        store, a = like(kind, tmp_path / name, "g/a", version, "cpu")
         before = objects(store)
         for target in ("g/a/b", "g/a/c", "g/a/c/0", "g/a/0"):
             with pytest.raises(gpuzarr.ExistsError):

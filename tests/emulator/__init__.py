@@ -31,7 +31,7 @@ from gpuzarr.devices.trace import Trace, backing_bytes
 from gpuzarr.gpu.algorithms import ALGORITHMS
 from gpuzarr.line import Line
 from tests.emulator import sanitizer
-from tests.emulator.arrays import DeviceArray, Xp
+from tests.emulator.arrays import DeviceArray, Xp, address_of, is_full
 from tests.emulator.compiled import Kernel
 from tests.emulator.library import Library
 
@@ -109,8 +109,9 @@ class Emulated:
 
     def _allocate(self, nbytes: int) -> DeviceArray:
         """Device memory between guards, aligned to 256 bytes."""
-        memory = np.full(GUARD_BYTES + 256 + nbytes + GUARD_BYTES, GUARD, np.uint8)
-        start = GUARD_BYTES + -(memory.ctypes.data + GUARD_BYTES) % 256
+        memory = np.empty(GUARD_BYTES + 256 + nbytes + GUARD_BYTES, np.uint8)
+        memory.fill(GUARD)
+        start = GUARD_BYTES + -(address_of(memory) + GUARD_BYTES) % 256
         memory[start : start + nbytes] = NEW
         handle = np.frombuffer(memoryview(memory), np.uint8)  # every view refers to this
         sanitizer.close_around(memory, start, start + nbytes)
@@ -141,7 +142,7 @@ class Emulated:
         guarded, self._guarded = self._guarded, []
         for memory, start, end, held in guarded:
             beside = (memory[:start], memory[end:])
-            assert all((guard == GUARD).all() for guard in beside), "something wrote beside its scratch"
+            assert all(is_full(guard, GUARD) for guard in beside), "something wrote beside its scratch"
             assert held.alive or _is_freed(memory[start:end]), "something wrote to scratch that was freed"
 
     def run(self, load: Load, launch: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
@@ -220,7 +221,7 @@ class Emulated:
 
     def address(self, data: DeviceArray) -> int:
         assert isinstance(data, DeviceArray), "only an array of the device has an address there"
-        return data.ctypes.data
+        return address_of(data)
 
     def kernel(self, file: str, name: str, width: int | None = None) -> Kernel:
         return Kernel(file, name, self._seed, width)
@@ -266,7 +267,7 @@ def _free(memory: np.ndarray, start: int, end: int) -> None:
 def _is_freed(scratch: np.ndarray) -> bool:
     """Return True if nothing wrote to it since it was freed. Another thread may be just about to fill it."""
     for _ in range(100):
-        if (scratch == FREED).all():
+        if is_full(scratch, FREED):
             return True
         time.sleep(0.001)
     return False

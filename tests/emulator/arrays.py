@@ -12,6 +12,17 @@ from tests.emulator import sanitizer
 CUDA = 2  # kDLCUDA of DLPack
 
 
+def address_of(memory: np.ndarray) -> int:
+    """As `memory.ctypes.data`, which makes an object first."""
+    address: int = memory.__array_interface__["data"][0]
+    return address
+
+
+def is_full(memory: np.ndarray, byte: int) -> bool:
+    """Whether contiguous memory has this byte and nothing else."""
+    return memory.tobytes().count(byte) == len(memory)
+
+
 class Tensor:
     """An array of another library, with DLPack, in host memory or as if on a GPU."""
 

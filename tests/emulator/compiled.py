@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ import numpy as np
 
 from gpuzarr.devices.kernels import KERNELS
 from tests.emulator import sanitizer
-from tests.emulator.arrays import DeviceArray
+from tests.emulator.arrays import DeviceArray, address_of
 
 SHIM = Path(__file__).with_name("cuda_on_host.h")
 FLAGS = (
@@ -28,6 +29,7 @@ FLAGS = (
     *(sanitizer.FLAGS if sanitizer.ON else ()),
 )
 DTYPES = {"u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8", "i32": "i4", "i64": "i8", "float": "f4", "double": "f8"}
+_C_TYPES = {name: np.ctypeslib.as_ctypes_type(np.dtype(name)) for name in DTYPES.values()}
 _DECLARED = r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?"
 _one_at_a_time = threading.Lock()
 
@@ -100,10 +102,10 @@ class Kernel:
     def _check_sizes(self, grid: tuple, block: tuple) -> None:
         limits = (2**31 - 1, 65535, 65535)
         assert all(0 < g <= limit for g, limit in zip(grid, limits, strict=False)), f"{self._name}: no such grid {grid}"
-        assert 0 < np.prod(block) <= 1024, f"{self._name}: no such block {block}"
+        assert 0 < math.prod(block) <= 1024, f"{self._name}: no such block {block}"
 
     @staticmethod
     def _cell(arg: Any) -> Any:
         if isinstance(arg, np.ndarray):
-            return ctypes.c_void_p(arg.ctypes.data)
-        return np.ctypeslib.as_ctypes_type(arg.dtype)(arg.item())
+            return ctypes.c_void_p(address_of(arg))
+        return _C_TYPES[arg.dtype.str[1:]](arg.item())

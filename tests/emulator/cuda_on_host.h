@@ -1,7 +1,8 @@
 // Just enough CUDA to run a kernel on the CPU: one block at a time, one fiber per thread.
 // The test harness includes this before a .cu file; the .cu file itself knows nothing of it.
 //
-// Fibers are made by ucontext and switched by setjmp, which needs no system call. The next block reuses them.
+// Fibers are made by ucontext and switched by setjmp, which needs no system call; by that of the compiler, which saves
+// no more than the stack's and the frame's address. The next block, and the next launch, reuse them.
 //
 // A warp runs ahead until it waits at __syncthreads, then the next warp runs. `seed` picks the
 // order of warps and of lanes (0: forward, -1: backward, else shuffled), so a result that needs
@@ -10,6 +11,7 @@
 #include <setjmp.h>
 #include <ucontext.h>
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -17,6 +19,7 @@
 #include <memory>
 #include <numeric>
 #include <random>
+#include <span>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -32,6 +35,13 @@
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
+using Place = jmp_buf;
+#define SAVED(place) _setjmp(place)
+#define GO_TO(place) _longjmp(place, 1)
+#else
+using Place = void*[5];
+#define SAVED(place) __builtin_setjmp(place)
+#define GO_TO(place) __builtin_longjmp(place, 1)
 #endif
 
 struct dim3 { unsigned x, y, z; };
@@ -44,8 +54,7 @@ namespace host {
 enum State { ready, at_block_barrier, at_warp_barrier, finished };
 
 struct Thread {
-    ucontext_t context;
-    jmp_buf resume;
+    Place resume;
     bool started = false;
     std::unique_ptr<char[]> stack{new char[stack_bytes]};
     dim3 index;
@@ -61,9 +70,10 @@ struct Thread {
 #endif
 };
 
-inline std::vector<Thread> threads;
+inline std::vector<Thread> made;
+inline std::span<Thread> threads;  // those of this launch: the first that were made
 inline Thread* self;
-inline jmp_buf scheduler;
+inline Place scheduler;
 inline std::function<void()> body;
 
 #ifdef __SANITIZE_ADDRESS__  // which is told of every switch between stacks
@@ -83,9 +93,9 @@ inline void reach_thread() {}
 inline void wait(State state, unsigned mask, int line)
 {
     self->state = state; self->mask = mask; self->line = line;
-    if (_setjmp(self->resume) == 0) {
+    if (SAVED(self->resume) == 0) {
         leave_thread();
-        _longjmp(scheduler, 1);
+        GO_TO(scheduler);
     }
     reach_thread();
 }
@@ -96,17 +106,18 @@ inline void run_thread() { for (reach_thread();;) body(), wait(finished, 0, 0); 
 inline void run(Thread& t)
 {
     self = &t;
-    if (_setjmp(scheduler)) {
+    if (SAVED(scheduler)) {
         reach_main();
         return;
     }
     leave_main(t);
-    if (t.started) _longjmp(t.resume, 1);
+    if (t.started) GO_TO(t.resume);
     t.started = true;
-    getcontext(&t.context);
-    t.context.uc_stack = {t.stack.get(), 0, Thread::stack_bytes};
-    makecontext(&t.context, run_thread, 0);
-    setcontext(&t.context);
+    static ucontext_t first;
+    getcontext(&first);
+    first.uc_stack = {t.stack.get(), 0, Thread::stack_bytes - t.rank % 64 * 64};  // each in other lines of the cache
+    makecontext(&first, run_thread, 0);
+    setcontext(&first);
 }
 
 inline unsigned warp_of(const Thread& t) { return t.rank & ~31u; }
@@ -132,10 +143,15 @@ inline void run_warp(unsigned warp, const std::vector<unsigned>& lanes)
             moved = true;
             run(t);
         }
-        std::vector<Thread*> released;
-        for (unsigned i = warp; i < std::min<size_t>(warp + 32, threads.size()); ++i)
-            if (threads[i].state == at_warp_barrier && together(warp, threads[i].mask)) released.push_back(&threads[i]);
-        for (Thread* t : released) t->state = ready, moved = true;
+        std::array<Thread*, 32> released;
+        unsigned count = 0, mask = 0;
+        bool pass = false;  // whether the lanes of `mask` do
+        for (unsigned i = warp; i < std::min<size_t>(warp + 32, threads.size()); ++i) {
+            if (threads[i].state != at_warp_barrier) continue;
+            if (!mask || threads[i].mask != mask) mask = threads[i].mask, pass = together(warp, mask);
+            if (pass) released[count++] = &threads[i];
+        }
+        for (unsigned i = 0; i < count; ++i) released[i]->state = ready, moved = true;
     }
 }
 
@@ -180,10 +196,11 @@ inline std::vector<unsigned> ordered(unsigned n, int seed)
 inline std::string launch(dim3 grid, dim3 block, int seed)
 {
     gridDim = grid; blockDim = block;
-    if (threads.size() != block.x * block.y * block.z) {
-        threads.clear();
-        threads.resize(block.x * block.y * block.z);
+    if (made.size() < block.x * block.y * block.z) {
+        made.clear();
+        made.resize(block.x * block.y * block.z);
     }
+    threads = {made.data(), block.x * block.y * block.z};
     for (unsigned i = 0; i < threads.size(); ++i) {
         threads[i].rank = i;
         threads[i].index = {i % block.x, i / block.x % block.y, i / block.x / block.y};
@@ -193,7 +210,7 @@ inline std::string launch(dim3 grid, dim3 block, int seed)
         blockIdx = {b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y};
         std::string wrong = run_block(warps, lanes);
         if (wrong.empty()) continue;
-        threads.clear();  // some may still wait in the middle of the kernel
+        made.clear();  // some may still wait in the middle of the kernel
         return wrong;
     }
     return {};

@@ -13,6 +13,7 @@ import gpuzarr
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import find, parse, registry
 from gpuzarr.codecs.chain import Chain
+from gpuzarr.codecs.nvcomp_batch import NvcompBatch
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.nvcomp import compress as nvcomp_compress
 from gpuzarr.gpu.empty import is_empty_on_gpu
@@ -323,6 +324,8 @@ def test_chunks_that_are_too_large_for_nvcomp(gpu, name, thresholds):
 
 def test_every_codec_says_where_it_encodes_as_the_chain_asks():
     for name, codec in ((name, codec) for (_, name), codec in registry().items() if isinstance(codec, type)):
+        if codec is NvcompBatch:  # a name of others
+            continue
         assert callable(getattr(codec, "why_host_to_encode", codec.why_host)), name
 
 
