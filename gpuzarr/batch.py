@@ -6,6 +6,7 @@ and in CuPy.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -215,6 +216,11 @@ def address(array: np.ndarray) -> int:
     """The address of the first element of an array in host memory. It is valid while the array is referenced."""
     found: int = array.__array_interface__["data"][0]  # takes half as long as `array.ctypes.data`
     return found
+
+
+def bytes_at(place: int, nbytes: int) -> np.ndarray:
+    """The bytes at an address in host memory, which must stay valid while the array is used."""
+    return np.frombuffer((ctypes.c_ubyte * nbytes).from_address(place), np.uint8)
 
 
 def measured(chunks: Any, device: Any) -> Any:

@@ -252,6 +252,10 @@ class UnguardedWriteWarning(GpuZarrWarning):
     """A part of a chunk or a shard is written that nothing guards from other processes; the message says what to do."""
 
 
+class FewReadersWarning(GpuZarrWarning):
+    """A new array has a codec that few other libraries know; the message says which do not, and which do."""
+
+
 class DefaultPipelineWarning(GpuZarrWarning):
     """zarr-python reads or writes an array with its own pipeline instead of this library; the message says why."""
 

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
-from inspect import isclass
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +100,7 @@ def _codec(row: CodecRow) -> str:
 
 
 def _members(cls: Any) -> Iterable[str]:
-    for field in fields(cls) if isclass(cls) else ():
+    for field in fields(cls) if is_dataclass(cls) else ():
         if not field.init or field.name.startswith("_"):
             continue
         yield f"`{field.name}`" if field.default is MISSING else f"`{field.name}` ({field.default!r})"

@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.harness.bare import Bare, decompression
 from benchmarks.questions.calibrate import sample
 from gpuzarr.batch import packed
+from gpuzarr.cpu.gdeflate_library import Encoder, decode_page
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.devices.nvcomp.decompress import Options
@@ -28,6 +29,7 @@ ENCODE: dict[str, Callable[[bytes], bytes]] = {
     "deflate": lambda data: zlib.compress(data, 4)[2:-4],
     "gzip": lambda data: gzip.compress(data, 4, mtime=0),
     "snappy": lambda data: bytes(cramjam.snappy.compress_raw(data)),
+    "gdeflate": lambda data: Encoder(6).encode(np.frombuffer(data, np.uint8)),
 }
 DECODE: dict[str, Callable[[bytes, int], bytes]] = {
     "zstd": lambda data, nbytes: bytes(numcodecs.zstd.decompress(data)),
@@ -35,7 +37,14 @@ DECODE: dict[str, Callable[[bytes, int], bytes]] = {
     "deflate": lambda data, nbytes: zlib.decompress(data, -15),
     "gzip": lambda data, nbytes: gzip.decompress(data),
     "snappy": lambda data, nbytes: bytes(cramjam.snappy.decompress_raw(data)),
+    "gdeflate": lambda data, nbytes: inflated_page(data, nbytes),
 }
+
+
+def inflated_page(data: bytes, nbytes: int) -> bytes:
+    target = np.empty(nbytes, np.uint8)
+    decode_page(np.frombuffer(data, np.uint8), target)
+    return target.tobytes()
 
 
 def plain(nbytes: int, kind: str = "smooth", seed: int = 0) -> bytes:

@@ -23,6 +23,7 @@ from gpuzarr.devices import cost
 from gpuzarr.devices.algorithm import Rate
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cost import Costs
+from gpuzarr.gpu.algorithms import ALGORITHMS
 
 KIB = 1 << 10
 CHUNKS = tuple(kib * KIB for kib in (16, 64, 256, 1024, 4096, 16384))
@@ -48,7 +49,8 @@ def sweep(
 ) -> list[dict[str, Any]]:
     """The points, each with its seconds; those that cannot be measured, or not in `limit` seconds, go to `failed`."""
     points, end = [], time.monotonic() + limit
-    for chunk in (4 * KIB, 16 * KIB) if tiny else CHUNKS:
+    largest = ALGORITHMS[algorithm].max_decoded_bytes
+    for chunk in (4 * KIB, 16 * KIB) if tiny else [chunk for chunk in CHUNKS if chunk <= largest]:
         distinct = 2 if tiny else max(2, min(64, (32 << 20) // chunk))
         streams = [ENCODE[algorithm](plain(chunk, "smooth", seed)) for seed in range(distinct)]
         for count in (1, 4) if tiny else COUNTS:

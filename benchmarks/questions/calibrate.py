@@ -26,9 +26,16 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.gpu import blosclz
 from gpuzarr.gpu.algorithms import ALGORITHMS, BLOSCLZ
 
-CODECS = {"zstd": "zstd", "lz4": "lz4", "deflate": "zlib", "gzip": "gzip", "blosclz": "blosc"}  # algorithm -> codec
-FRAME = {"zstd": (0, 0), "lz4": (4, 0), "deflate": (2, 4), "gzip": (0, 0), "blosclz": (24, 0)}  # bytes around a stream
-STREAM = 256 << 10  # decoded bytes
+CODECS = {  # of each algorithm: the codec's name in Zarr v3, and the bytes of its chunk before and behind the stream
+    "zstd": ("zstd", 0, 0),
+    "lz4": ("numcodecs.lz4", 4, 0),
+    "snappy": ("imagecodecs_snappy", 0, 0),
+    "deflate": ("numcodecs.zlib", 2, 4),
+    "gzip": ("gzip", 0, 0),
+    "gdeflate": ("zarrs.gdeflate", 24, 0),
+    "blosclz": ("blosc", 24, 0),
+}
+STREAM = 256 << 10  # decoded bytes, at most
 MANY = 4096  # streams that fill a GPU
 FEW = 64  # different streams among them
 TINY = 64  # decoded bytes of a stream that costs nothing but its launch
@@ -50,7 +57,7 @@ def encoded(algorithm: str, nbytes: int, count: int) -> EncodedBatch:
     """Streams on the host, as the codec stores them; those of blosclz in frames of one block."""
     is_blosclz = algorithm == BLOSCLZ.name
     options = {"cname": BLOSCLZ.name, "shuffle": 0, "blocksize": nbytes} if is_blosclz else {}
-    codec, make = find(CODECS[algorithm], options, 2), planes if is_blosclz else sample
+    codec, make = find(CODECS[algorithm][0], options), planes if is_blosclz else sample
     data = np.concatenate([make(nbytes, seed) for seed in range(count)])
     return codec.encode(EncodedBatch(data, np.arange(count) * nbytes, np.full(count, nbytes)), BytesSpec(nbytes), CPU)
 
@@ -69,7 +76,7 @@ def gpu_seconds(
     device: Any, algorithm: str, encoded_batch: EncodedBatch, nbytes: int, count: int, repeats: int
 ) -> float:
     """Seconds of one batch of `count` streams, those of `encoded` again and again, to where each has its own room."""
-    skip, trim = FRAME[algorithm]
+    _, skip, trim = CODECS[algorithm]
     which = np.arange(count) % len(encoded_batch)
     sizes = encoded_batch.sizes[which] - skip - trim
     starts, _, total = packed(encoded_batch.sizes - skip - trim, ALIGNMENT)
@@ -94,7 +101,7 @@ def gpu_seconds(
 
 def core_rate(algorithm: str, encoded_batch: EncodedBatch, nbytes: int, repeats: int) -> float:
     """Decoded bytes per second of a core, while all cores decode all streams, each to memory of its own."""
-    codec, sizes = find(CODECS[algorithm], {}, 2), np.full(len(encoded_batch), nbytes)
+    codec, sizes = find(CODECS[algorithm][0], {}), np.full(len(encoded_batch), nbytes)
     targets = [CPU.encoded_batch(sizes) for _ in range(CPU.threads)]
 
     def run() -> None:
@@ -119,11 +126,12 @@ def measure(device: Any, *, stream: int = STREAM, many: int = MANY, repeats: int
     launch = gpu_seconds(device, "lz4", tiny, TINY, 1, repeats)
     rates = {}
     for algorithm in CODECS:
-        encoded_batch = encoded(algorithm, stream, min(FEW, many))
-        one = gpu_seconds(device, algorithm, encoded_batch, stream, 1, repeats) - launch
-        full = gpu_seconds(device, algorithm, encoded_batch, stream, many, repeats) - launch
-        core = core_rate(algorithm, encoded_batch, stream, repeats)
-        rates[algorithm] = Rate(stream / max(one, 1e-9), many * stream / max(full, 1e-9), core)
+        nbytes = min(stream, (ALGORITHMS | {BLOSCLZ.name: BLOSCLZ})[algorithm].max_decoded_bytes)
+        encoded_batch = encoded(algorithm, nbytes, min(FEW, many))
+        one = gpu_seconds(device, algorithm, encoded_batch, nbytes, 1, repeats) - launch
+        full = gpu_seconds(device, algorithm, encoded_batch, nbytes, many, repeats) - launch
+        core = core_rate(algorithm, encoded_batch, nbytes, repeats)
+        rates[algorithm] = Rate(nbytes / max(one, 1e-9), many * nbytes / max(full, 1e-9), core)
     return Costs(rates, bus_rate(device, 64 * stream, repeats), launch)
 
 

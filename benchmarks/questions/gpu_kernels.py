@@ -17,7 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import gpu, kernels_blosclz, kernels_elements, kernels_sums, timing
+from benchmarks.harness import (
+    gpu,
+    kernels_blocks,
+    kernels_blosclz,
+    kernels_elements,
+    kernels_pages,
+    kernels_sums,
+    timing,
+)
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device, Kernel
 from gpuzarr.dtypes.cast import Cast, cast_of
@@ -229,6 +237,8 @@ def measurements(clock: Clock, nbytes: int) -> dict[str, Callable[[], dict[str, 
     """All that is measured, piece by piece."""
     found = {"shuffles": partial(shuffles, clock, nbytes)}
     found["blosclz"] = partial(kernels_blosclz.streams, clock, nbytes)
+    found["blocks"] = partial(kernels_blocks.chunks, clock, nbytes)
+    found["gdeflate"] = partial(kernels_pages.chunks, clock, nbytes)
     found |= {f"place {row}": partial(placement, clock, nbytes, row) for row in ROWS}
     found |= {f"cast, place {row}": partial(cast_placement, clock, nbytes, row) for row in ROWS}
     for method, dtype in DOWNSAMPLING:

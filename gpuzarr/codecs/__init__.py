@@ -50,7 +50,7 @@ def registry() -> dict[tuple[int, str], Any]:
 @lru_cache(1024)
 def class_of(zarr_format: int, name: str) -> Any:
     """The codec class of a name; only the file of that name is loaded, if there is one. None: unknown."""
-    plain = name.removeprefix("numcodecs.").replace("-", "_")
+    plain = name.rpartition(".")[2].replace("-", "_")  # without numcodecs., zarrs. or gpuzarr.
     of_images = plain.startswith("imagecodecs_")
     for file in (plain.removeprefix("imagecodecs_"), "imagecodecs") if of_images else (plain,):
         if file.isidentifier() and find_spec(f"{__name__}.{file}"):

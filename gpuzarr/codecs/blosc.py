@@ -69,6 +69,10 @@ class Blosc:
         if self.typesize is not None and (type(self.typesize) is not int or self.typesize < 1):
             raise MetadataError(f"codec 'blosc': typesize must be a number of bytes, not {self.typesize!r}")
 
+    @property
+    def few_readers(self) -> str | None:
+        return "zarr-python cannot read snappy in blosc; tensorstore can" if self.cname == "snappy" else None
+
     def encoded(self, spec: BytesSpec) -> BytesSpec:
         return spec.compressed()
 

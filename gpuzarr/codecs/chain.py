@@ -13,39 +13,32 @@ from typing import Any, cast
 
 import numpy as np
 
-from gpuzarr.batch import PACKED, BytesSpec, ChunkSpec, EncodedBatch, StoredSize, Unmeasured, joined, measured
+from gpuzarr.batch import PACKED, BytesSpec, ChunkSpec, EncodedBatch, StoredSize, joined
 from gpuzarr.codecs.contract import Codec, DecodesByAddress, parts_of
-from gpuzarr.codecs.decoding import as_stored, blame, decode_on_host, decode_runs, decode_steps, on_threads, within
-from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, ordered_decoder, whole_decoder
+from gpuzarr.codecs.decoding import as_stored, decode_on_host, decode_runs, decode_steps, on_threads, within
+from gpuzarr.codecs.encoding import copy_back, encode_steps, unless_refused
+from gpuzarr.codecs.memory_order import MemoryOrder, memory_order
+from gpuzarr.codecs.single_chunk import (
+    ChunkDecoder,
+    address_decoder,
+    copier,
+    filler,
+    looped_decoder,
+    ordered_decoder,
+    whole_decoder,
+)
+from gpuzarr.codecs.single_chunk_encoder import chunk_encoder
 from gpuzarr.codecs.step import Step
-from gpuzarr.codecs.strides import contiguous, reshaped
+from gpuzarr.codecs.strides import contiguous
 from gpuzarr.cpu.functions import Function
+from gpuzarr.cpu.programs import Loop
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
-from gpuzarr.dtypes.element_program import Program
-from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, MetadataError, UnsupportedError
+from gpuzarr.errors import MetadataError, UnsupportedError
 
 _BEFORE = {"array->array": "array", "array->bytes": "array", "bytes->bytes": "bytes"}
 _AFTER = {"array->array": "array", "array->bytes": "bytes", "bytes->bytes": "bytes"}
 MAX_CODECS = 64  # of a chain; each takes time for every byte
-MAX_ADDRESSED_BYTES = 1 << 30  # of a chunk that a codec encodes by address
-
-
-@dataclass(frozen=True)
-class MemoryOrder:
-    """A chunk as it is before its first `steps` steps are undone: decoded but for byte order, the order of axes, and
-    what is done with each element by itself.
-
-    `strides`: elements from one to the next along each axis of the decoded chunk. `swap`: bytes of the units that are
-    in the other byte order, 1 for none. `dtype`: of the elements as they are. `program`: what becomes of each, which
-    refuses none; None where it stays as it is.
-    """
-
-    steps: int
-    strides: tuple[int, ...]
-    swap: int
-    dtype: np.dtype
-    program: Program | None = None
 
 
 @dataclass(frozen=True)
@@ -100,38 +93,42 @@ class Chain:
         return self.steps[0].is_native
 
     @cached_property
-    def is_uncompressed(self) -> bool:
+    def stores_elements(self) -> bool:
         """Whether a chunk is stored as the bytes of its elements as NumPy holds them, and nothing else."""
         return self.is_contiguous and len(self.steps) == 1
 
     @cached_property
+    def array_steps(self) -> int:
+        """Steps before the first bytes->bytes codec."""
+        return sum(step.codec.kind != "bytes->bytes" for step in self.steps)
+
+    @cached_property
+    def leaves_elements(self) -> bool:
+        """Whether array codecs do nothing to decode: what is before them is the elements as NumPy holds them."""
+        order = self.memory_order
+        return self.is_contiguous or (self._is_straight and order is not None and order.program is None)
+
+    @cached_property
+    def _is_straight(self) -> bool:
+        """Whether before array codecs the elements are in native byte order, each at its place."""
+        order, native = self.memory_order, self.steps[self.array_steps - 1].is_native
+        return order is not None and native and order.strides == contiguous(self.spec.shape)
+
+    @cached_property
+    def is_uncompressed(self) -> bool:
+        """Whether the bytes of a stored chunk are its decoded elements as NumPy holds them, and nothing else."""
+        return self.leaves_elements and len(self.steps) == self.array_steps
+
+    @cached_property
     def memory_order(self) -> MemoryOrder | None:
         """The order of elements before the first bytes->bytes codec; None where an array codec does more to them."""
-        last = next(i for i, step in enumerate(self.steps) if step.codec.kind == "array->bytes")
-        made, program = self.steps[last].memory_order, None
-        if made is None:
-            return None
-        spec, (_, swap) = self.steps[last].spec, made
-        strides: tuple[int, ...] = contiguous(spec.shape)
-        for i, step in reversed(tuple(enumerate(self.steps[:last]))):
-            if step.memory_order is not None:
-                axes, _ = step.memory_order
-                strides = tuple(strides[axes.index(axis)] for axis in range(len(axes)))
-            elif step.changes_only_shape:
-                if (turned := reshaped(strides, self.steps[i + 1].spec.shape, step.spec.shape)) is None:
-                    return None
-                strides = turned
-            elif step.program is None or step.program.may_refuse or len(step.spec.shape) != len(strides):
-                return None
-            elif step.program.instructions:
-                program = step.program if program is None else program.then(step.program)
-        return MemoryOrder(last + 1, strides, swap, spec.dtype, program)
+        return memory_order(self.steps)
 
     @cached_property
     def _decodes_by_address(self) -> DecodesByAddress | None:
         """The codec, if it alone stands between stored bytes and native elements, and can be called by address."""
-        alone = self.is_contiguous and len(self.steps) == 2 and self.spec.nbytes
-        return self.steps[1].decodes_by_address if alone else None
+        alone = self.leaves_elements and len(self.steps) == self.array_steps + 1 and self.spec.nbytes
+        return self.steps[-1].decodes_by_address if alone else None
 
     @cached_property
     def has_decode_function(self) -> bool:
@@ -154,23 +151,32 @@ class Chain:
             return copier(self.spec, nbytes, default)
         if self._decodes_by_address is not None and (decode := self._decodes_by_address.chunk_decoder()) is not None:
             return address_decoder(self.spec, nbytes or 0, decode, default)
+        if len(self.steps) == 1 and (alone := self.steps[0].takes_elements) is not None:
+            return filler(alone.elements_decoder(self.spec), default)
         return self._ordered_decoder(default) or default
 
     def _ordered_decoder(self, otherwise: ChunkDecoder) -> ChunkDecoder | None:
-        """A decoder of chunks whose elements are in another order; None where a library cannot be called by address."""
-        order, codec = self.memory_order, self.steps[-1].decodes_by_address
-        if order is None or order.program is not None or not self.spec.nbytes:
+        """A decoder of chunks whose elements are in another order, or become others; None where a library cannot be
+        called by address."""
+        order = self.memory_order
+        if order is None or not self.spec.nbytes or len(self.steps) > order.steps + 1:
             return None
-        if len(self.steps) != order.steps + 1 or codec is None:
+        codec = self.steps[-1].decodes_by_address
+        decode = codec.chunk_decoder() if codec is not None else None
+        if decode is None and len(self.steps) > order.steps:
             return None
-        if (decode := codec.chunk_decoder()) is None:
+        if order.program is not None:
+            loop = Loop.of(order.program) if self._is_straight else None
+            return None if loop is None else looped_decoder(self.spec, loop, decode, otherwise)
+        if decode is None:
             return None
         return ordered_decoder(self.spec, self.spec.nbytes, order.strides, order.swap, decode, otherwise)
 
     def decodes_in_place(self, device: Device) -> bool:
         """Whether `decode` can be given `into`, and decodes elements straight to it."""
-        last = self.host_steps[0] if device.gpu else len(self.steps)
-        return self.is_contiguous and last > 1
+        if device.gpu:
+            return self.is_contiguous and self.host_steps[0] > 1
+        return self.leaves_elements and len(self.steps) > self.array_steps
 
     @cached_property
     def host_steps(self) -> tuple[int, str | None]:
@@ -237,7 +243,7 @@ class Chain:
     def run_encoding(self, batch: Any, device: Device) -> Any:
         """Encode a batch that is on the device already, by all steps, there: an EncodedBatch, or an Unmeasured; None
         where it refused a chunk."""
-        return _encode(batch, self.steps, device)
+        return encode_steps(batch, self.steps, device)
 
     @cached_property
     def host_steps_to_encode(self) -> tuple[int, str | None]:
@@ -274,11 +280,11 @@ class Chain:
         stored = self.is_contiguous and batch.flags.c_contiguous and batch.dtype == self.spec.dtype
         if stored and crossing and nbytes:
             chunks, first = as_stored(batch, nbytes), 1
-        chunks = _encode(chunks, self.steps[first:crossing], device)
+        chunks = encode_steps(chunks, self.steps[first:crossing], device)
         if not device.gpu:
             return lambda: chunks
         may_refuse = any(step.may_refuse_on_gpu for step in self.steps[first:crossing])
-        return _unless_refused(_copy_back(chunks, device), device.checked() if may_refuse else None)
+        return unless_refused(copy_back(chunks, device), device.checked() if may_refuse else None)
 
     def encode_rest(self, chunks: Any, device: Device) -> EncodedBatch:
         """Encode by the steps that only the host does, on its threads."""
@@ -300,31 +306,16 @@ class Chain:
         It returns a bytes-like object that is valid until the next call, or until the chunk changes. CodecError as of
         `encode`.
         """
-        if self.is_uncompressed:
+        if self.stores_elements:
             return lambda chunk: memoryview(chunk.reshape(-1).view(np.uint8))
-        codec, nbytes = self.steps[-1].encodes_by_address, self.spec.nbytes or 0
-        is_addressed = self.is_contiguous and len(self.steps) == 2 and 0 < nbytes <= MAX_ADDRESSED_BYTES
-        encoder = codec.chunk_encoder() if codec and is_addressed else None
-        if encoder is None:
-            return lambda chunk: self.encode(chunk[None], CPU).on_host(0)
-        encode, capacity = encoder.encode.one, encoder.capacity(nbytes)
-        memory = CPU.empty(capacity)
-        target, view = memory.ctypes.data, memoryview(memory)
-
-        def encoded(chunk: np.ndarray) -> Any:
-            try:
-                return view[: encode(target, capacity, chunk.ctypes.data, nbytes)]
-            except BAD_DATA_ERRORS:
-                return self.encode(chunk[None], CPU).on_host(0)  # which raises the error in its own words
-
-        return encoded
+        return chunk_encoder(self.steps, lambda chunk: self.encode(chunk[None], CPU).on_host(0))
 
     @staticmethod
     def _encode_on_threads(chunks: Any, steps: tuple[Step, ...]) -> EncodedBatch:
         if not steps or not len(chunks):
-            return _encode(chunks, steps, CPU)
+            return encode_steps(chunks, steps, CPU)
         take = chunks.take if isinstance(chunks, EncodedBatch) else chunks.__getitem__
-        return joined(on_threads(len(chunks), lambda run: _encode(take(run), steps, CPU)))
+        return joined(on_threads(len(chunks), lambda run: encode_steps(take(run), steps, CPU)))
 
     def verified(self, encoded_batch: EncodedBatch) -> tuple[Chain, EncodedBatch]:
         """Verify the checksum nearest the store on host threads: the chain and the encoded batch without it.
@@ -337,58 +328,6 @@ class Chain:
         data = encoded_batch.data if encoded_batch.host is None else encoded_batch.host
         done = decode_runs(replace(encoded_batch, data=data), self.steps[-1:])
         return replace(self, steps=self.steps[:-1], stored=self.steps[-1].spec), within(encoded_batch, done)
-
-
-def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
-    """Encode by `steps`; None where the GPU refused a chunk, and a step had to wait for the sizes."""
-    for step in steps:
-        if not step.takes_unmeasured and (chunks := measured(chunks, device)) is None:
-            return None
-        try:
-            chunks = step.codec.encode(chunks, step.spec, device)
-        except BAD_DATA_ERRORS as error:
-            blame(step, error)
-            raise
-    return chunks
-
-
-def _copy_back(chunks: Any, device: Device) -> Callable[[], Any]:
-    """Return a function that copies chunks to host memory, in one copy, when their sizes are known.
-
-    It returns None where the GPU refused some.
-    """
-    if isinstance(chunks, Unmeasured):
-        measure, copy_back = chunks.measuring(device), device.copy_back(chunks.data)
-        return lambda: (
-            None if (encoded_batch := measure()) is None else _moved(encoded_batch, copy_back(len(encoded_batch.data)))
-        )
-    if isinstance(chunks, EncodedBatch):
-        copy_back = device.copy_back(chunks.data)
-        return lambda: _moved(chunks, copy_back())
-    return device.copy_back(chunks) if isinstance(chunks, device.xp.ndarray) else lambda: chunks
-
-
-def _unless_refused(copied: Callable[[], Any], check: Callable[[], None] | None) -> Callable[[], Any]:
-    """The same function, but it returns None where only the device saw that a codec refuses an element: the host then
-    says so in its own words."""
-
-    if check is None:
-        return copied
-
-    def wait() -> Any:
-        chunks = copied()
-        try:
-            check()
-        except CodecError:
-            return None
-        return chunks
-
-    return wait
-
-
-def _moved(encoded_batch: EncodedBatch, data: np.ndarray) -> EncodedBatch:
-    """The same chunks in the copy `data` of their memory."""
-    return EncodedBatch(data, encoded_batch.starts, encoded_batch.sizes)
 
 
 def _upload(chunks: Any, device: Device) -> Any:

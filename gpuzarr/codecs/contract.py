@@ -24,6 +24,10 @@ from gpuzarr.dtypes.element_program import Program
 # they were. `stored` may be changed where it is not read-only, but not where CodecError is raised: for what is
 # damaged, and for what is unusual, which `Codec.decode` then decodes.
 AddressDecoder = Callable[[int, int, memoryview, int, int, int], None]
+# fill(stored, target): bytes of a chunk become its elements, a C-contiguous array of its shape and dtype. CodecError
+# for bad bytes.
+ElementsDecoder = Callable[[np.ndarray, np.ndarray], None]
+ElementsEncoder = Callable[[np.ndarray], Any]  # of a C-contiguous array of a chunk's shape, to a bytes-like object
 Direction = Literal["decode", "encode"]
 Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
 
@@ -170,6 +174,19 @@ class DecodesByAddress(Protocol):
 
 
 @runtime_checkable
+class TakesElements(Protocol):
+    """An array->bytes codec that decodes and encodes chunk by chunk on the host, from and to memory of the caller."""
+
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        """Make a decoder of single chunks, for the calling thread."""
+        ...
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
+        """Make an encoder of single chunks, for the calling thread. Any error means that a chunk is not taken."""
+        ...
+
+
+@runtime_checkable
 class EncodesByAddress(Protocol):
     """A bytes->bytes codec whose library encodes one chunk by address on the calling thread."""
 
@@ -236,6 +253,16 @@ class KnowsEncodeScratch(Protocol):
 
         `before`: bytes of the memory that holds the input.
         """
+        ...
+
+
+@runtime_checkable
+class HasFewReaders(Protocol):
+    """A codec that other libraries hardly know: who asks for it in a new array is warned."""
+
+    @property
+    def few_readers(self) -> str | None:
+        """Which library does not read its chunks, and which does; None where this configuration is a common one."""
         ...
 
 

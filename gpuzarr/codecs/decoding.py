@@ -51,7 +51,7 @@ def _decode_together(
     into: EncodedBatch | None,
     shuffled: tuple[int, np.ndarray] | None,
 ) -> Any:
-    last_bytes = 1 if steps and steps[0].codec.kind == "array->bytes" else 0
+    last_bytes = sum(step.codec.kind != "bytes->bytes" for step in steps)
     for i in reversed(range(len(steps))):
         codec, spec = steps[i].codec, steps[i].spec
         try:
@@ -62,7 +62,7 @@ def _decode_together(
             elif into is not None:
                 return None
             else:
-                chunks = codec.decode(chunks, spec, device)
+                chunks = steps[i].decode(chunks, device)
         except BAD_DATA_ERRORS as error:
             blame(steps[i], error)
             raise

@@ -10,12 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr import gpu
-from gpuzarr.batch import BytesSpec, EncodedBatch, address
+from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured, address, bytes_at
 from gpuzarr.codecs import Kind
-from gpuzarr.cpu import chunkwise
-from gpuzarr.cpu.bits import bitunshuffle
+from gpuzarr.codecs.contract import AddressDecoder
+from gpuzarr.cpu.blocks import block_format
+from gpuzarr.cpu.chunk_format import ChunkFormat
+from gpuzarr.cpu.chunkwise import Encoder
+from gpuzarr.cpu.functions import Function
 from gpuzarr.cpu.lz4_library import decode_block
-from gpuzarr.cpu.zstd_library import decoder
+from gpuzarr.cpu.zstd_library import decoder as zstd_decoder
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
@@ -62,7 +65,13 @@ class Hdf5Bitshuffle:
         return f"a GPU takes elements of at most {most} bytes" if self.elementsize > most else None
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
-        return "no kernel encodes bitshuffle of HDF5"
+        most = gpu.hdf5_bitshuffle.MAX_ELEMENT_BYTES
+        if self.elementsize > most:
+            return f"a GPU takes elements of at most {most} bytes"
+        return gpu.blocks_encode.why_host(self._shape(spec), spec)
+
+    def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
+        return gpu.blocks_encode.scratch_bytes(self._shape(BytesSpec(nbytes)), device)
 
     @classmethod
     def warm_up_examples(cls) -> tuple[Hdf5Bitshuffle, ...]:
@@ -93,31 +102,41 @@ class Hdf5Bitshuffle:
     ) -> EncodedBatch:
         if device.gpu:
             return gpu.hdf5_bitshuffle.decode(self, chunks, spec, device, into)
-        if spec.nbytes is None:
-            return chunkwise.unmeasured("bitshuffle", chunks, device, lambda chunk: self._decode_declared(chunk, spec))
-        return chunkwise.filled("bitshuffle", chunks, spec.nbytes, device, into, self._fill)
+        return self._format.decode(chunks, spec, device, into)
 
-    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
-        made = self.elementsize, self.block_elements, self.cname
-        return chunkwise.encoded("bitshuffle", chunks, device, lambda chunk: chunk_format.encoded(chunk, *made))
+    def chunk_decoder(self) -> AddressDecoder | None:
+        """Make a decoder of whole chunks, whatever part of them is wanted."""
+        return None if (decode := self.decode_function()) is None else decode.decode_chunk
 
-    def _decode_declared(self, chunk: np.ndarray, spec: BytesSpec) -> np.ndarray:
-        """Decode a chunk whose decoded size only its header declares."""
-        nbytes = len(chunk) if self.cname == "none" else int.from_bytes(chunk[:8].tobytes(), "big")
-        chunkwise.check_declared(nbytes, len(chunk), spec)
-        if not self.blocks(_one(chunk), nbytes).good[0]:
-            raise self._unsound(chunk, nbytes)
-        target = np.empty(nbytes, np.uint8)
-        self._fill(chunk, target)
-        return target
+    def decode_function(self) -> Function | None:
+        return self._format.decode_function()
+
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
+        if device.gpu:
+            return gpu.blocks_encode.encode(self._shape(spec), chunks, device)
+        return self._format.encode(chunks, device)
+
+    def chunk_encoder(self) -> Encoder | None:
+        return self._format.encoder()
+
+    def _shape(self, spec: BytesSpec) -> gpu.blocks_encode.BlockShape:
+        inner = gpu.hdf5_bitshuffle.algorithm(self.cname)
+        return gpu.blocks_encode.BlockShape(spec.nbytes or 0, self._block, self.elementsize, inner)
+
+    @property
+    def _format(self) -> ChunkFormat:
+        return block_format("bitshuffle", self.cname, self.elementsize, self._block, self._fill, self._encoded)
+
+    def _encoded(self, chunk: np.ndarray) -> bytes:
+        return chunk_format.encoded(chunk, self.elementsize, self.block_elements, self.cname)
 
     def _fill(self, chunk: np.ndarray, target: np.ndarray) -> None:
-        blocks = self.blocks(_one(chunk), len(target))
+        blocks = self.blocks(EncodedBatch.of_one(chunk), len(target))
         if not blocks.good[0]:
-            raise self._unsound(chunk, len(target))
+            raise CodecError(f"the blocks in {len(chunk)} bytes are cut short, or are not those of {len(target)} bytes")
         if len(blocks.source):
             each, whole = int(blocks.nbytes[0]), int(blocks.nbytes.sum())
-            bitunshuffle(self._decompressed(chunk, blocks, whole), target[:whole], each, self.elementsize)
+            chunk_format.unshuffle(self._decompressed(chunk, blocks, whole), target[:whole], each, self.elementsize)
         if rest := len(target) % (8 * self.elementsize):
             at = int(blocks.rest[0])
             target[-rest:] = chunk[at : at + rest]
@@ -132,26 +151,19 @@ class Hdf5Bitshuffle:
             decode(*block)
         return made
 
-    def _unsound(self, chunk: np.ndarray, nbytes: int) -> CodecError:
-        return CodecError(f"the blocks in {len(chunk)} bytes are cut short, or are not those of {nbytes} bytes")
-
 
 def _zstd() -> Callable[[int, int, int, int], Any]:
     """A function of the calling thread that decodes a frame: target, its bytes, source, its bytes."""
-    found = decoder()
+    found = zstd_decoder()
     return _by_cramjam if found is None else found.one
 
 
 def _by_cramjam(target: int, nbytes: int, source: int, size: int) -> None:
     from cramjam import zstd
 
-    block = np.frombuffer((ctypes.c_char * nbytes).from_address(target), np.uint8)
+    block = bytes_at(target, nbytes)
     if int(zstd.decompress_into(ctypes.string_at(source, size), block)) != nbytes:
         raise CodecError(f"a block is not one of {nbytes} bytes")
-
-
-def _one(chunk: np.ndarray) -> EncodedBatch:
-    return EncodedBatch(chunk, np.zeros(1, np.int64), np.array([len(chunk)], np.int64))
 
 
 CODEC = Hdf5Bitshuffle

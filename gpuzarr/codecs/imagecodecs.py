@@ -3,7 +3,7 @@
 Source: `imagecodecs.numcodecs` (Zarr v2) and `imagecodecs.zarr` (Zarr v3, whose kinds these are). The members of a
 configuration are the arguments of the classes in `imagecodecs.numcodecs`; shape, dtype and item size may be left out,
 and are then those of the chunk. In v2 the first codec of a chain gets the array, whatever its kind is here, as in
-numcodecs. imagecodecs_snappy and imagecodecs_deflate, which a GPU decodes too, have files of their own.
+numcodecs. Those that are run here, partly on a GPU too, have files of their own: snappy, deflate, lz4h5, lzf.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OF_KIND: dict[Kind, tuple[str, ...]] = {
         *("tiff", "ultrahdr", "webp", "zfp"),
     ),
     "bytes->bytes": (
-        *("aec", "blosc", "blosc2", "brotli", "bz2", "checksum", "lz4", "lz4f", "lz4h5", "lzf", "lzfse"),
+        *("aec", "blosc", "blosc2", "brotli", "bz2", "checksum", "lz4", "lz4f", "lzfse"),
         *("lzham", "lzma", "lzo", "lzw", "packbits", "pglz", "szip", "zlib", "zlibng", "zopfli", "zstd"),
     ),
 }

@@ -13,8 +13,9 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.checks import shown
 from gpuzarr.codecs import Kind
-from gpuzarr.cpu.chunkwise import each, pack
-from gpuzarr.cpu.objects import document, flat, of_documents, row, stacked
+from gpuzarr.codecs.contract import ElementsDecoder, ElementsEncoder
+from gpuzarr.cpu.chunkwise import each, pack, stacked
+from gpuzarr.cpu.objects import document, flat, of_documents, row
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 
@@ -58,17 +59,23 @@ class Json2:
         return "a GPU has no Python objects"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        decoder = json.JSONDecoder(strict=self.strict)
+        return stacked("json2", chunks, spec, self.elements_decoder(spec))
 
-        def decode(chunk: np.ndarray) -> np.ndarray:
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        decode = json.JSONDecoder(strict=self.strict).decode
+
+        def fill(chunk: np.ndarray, target: np.ndarray) -> None:
             try:
-                return row(decoder.decode(chunk.tobytes().decode(self.encoding)), spec)
+                target.reshape(-1)[...] = row(decode(chunk.tobytes().decode(self.encoding)), spec)
             except RecursionError as error:
                 raise CodecError("the document is nested too deeply") from error
 
-        return stacked(each("json2", chunks, decode), spec)
+        return fill
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        return pack(each("json2", flat(chunks), self.elements_encoder(spec)), device)
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
         item, key = self.separators or ((",", ":") if self.indent is None else (", ", ": "))
         encoder = json.JSONEncoder(
             skipkeys=self.skipkeys,
@@ -79,11 +86,7 @@ class Json2:
             indent=self.indent,
             separators=(item, key),
         )
-
-        def encode(chunk: np.ndarray) -> bytes:
-            return encoder.encode(document(chunk, spec.shape)).encode(self.encoding)
-
-        return pack(each("json2", flat(chunks), encode), device)
+        return lambda chunk: encoder.encode(document(chunk, spec.shape)).encode(self.encoding)
 
 
 CODEC = Json2

@@ -14,7 +14,7 @@ from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
 from gpuzarr.cpu import chunkwise
-from gpuzarr.cpu.functions import Function, One
+from gpuzarr.cpu.functions import Function
 from gpuzarr.cpu.lz4_library import HEADER, declared, decoder
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
@@ -87,7 +87,7 @@ class Lz4:
 
     def chunk_decoder(self) -> AddressDecoder | None:
         """Make a decoder of whole chunks, whatever part of them is wanted."""
-        return None if (decode := decoder()) is None else _chunk_decoder(decode.one)
+        return None if (decode := decoder()) is None else decode.decode_chunk
 
     def decode_function(self) -> Function | None:
         return decoder()
@@ -98,13 +98,6 @@ class Lz4:
         from numcodecs.lz4 import compress
 
         return chunkwise.encoded("lz4", chunks, device, lambda chunk: compress(chunk, self.acceleration))
-
-
-def _chunk_decoder(decode: One) -> AddressDecoder:
-    def run(target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
-        decode(target, nbytes, source, len(stored))
-
-    return run
 
 
 def _declared(chunk: np.ndarray) -> int:

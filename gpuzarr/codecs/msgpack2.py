@@ -9,8 +9,9 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
-from gpuzarr.cpu.chunkwise import each, pack
-from gpuzarr.cpu.objects import document, flat, of_documents, row, stacked
+from gpuzarr.codecs.contract import ElementsDecoder, ElementsEncoder
+from gpuzarr.cpu.chunkwise import each, pack, stacked
+from gpuzarr.cpu.objects import document, flat, of_documents, row
 from gpuzarr.cpu.packages import missing
 from gpuzarr.devices.contract import Device
 
@@ -32,21 +33,27 @@ class MsgPack2:
         return "a GPU has no Python objects"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        library = _library()
+        return stacked("msgpack2", chunks, spec, self.elements_decoder(spec))
 
-        def decode(chunk: np.ndarray) -> np.ndarray:
-            return row(library.unpackb(chunk.tobytes(), raw=self.raw), spec)
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        unpackb = _library().unpackb
 
-        return stacked(each("msgpack2", chunks, decode), spec)
+        def fill(chunk: np.ndarray, target: np.ndarray) -> None:
+            target.reshape(-1)[...] = row(unpackb(chunk.tobytes(), raw=self.raw), spec)
+
+        return fill
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        return pack(each("msgpack2", flat(chunks), self.elements_encoder(spec)), device)
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
         packb = _library().packb
 
         def encode(chunk: np.ndarray) -> Any:
             made = document(chunk, spec.shape)
             return packb(made, use_bin_type=self.use_bin_type, use_single_float=self.use_single_float)
 
-        return pack(each("msgpack2", flat(chunks), encode), device)
+        return encode
 
 
 def _library() -> Any:

@@ -7,14 +7,13 @@ the stream. The checksum is the low 28 bits of XXH32 of the decoded bytes.
 
 from __future__ import annotations
 
-import ctypes
 import struct
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, EncodedBatch, address
+from gpuzarr.batch import BytesSpec, EncodedBatch, address, bytes_at
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
 from gpuzarr.cpu import chunkwise
@@ -131,8 +130,7 @@ def _decode_declared(chunk: np.ndarray, spec: BytesSpec) -> bytes:
 
 
 def _decode_by_address(target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
-    room = (ctypes.c_ubyte * nbytes).from_address(target)
-    _decode(np.frombuffer(stored, np.uint8), np.frombuffer(room, np.uint8))
+    _decode(np.frombuffer(stored, np.uint8), bytes_at(target, nbytes))
 
 
 CODEC = N5Lz4

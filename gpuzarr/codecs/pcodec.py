@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
-from gpuzarr.cpu.chunkwise import blamed, each, pack
+from gpuzarr.codecs.contract import ElementsDecoder, ElementsEncoder
+from gpuzarr.cpu import pco_library
+from gpuzarr.cpu.chunkwise import each, pack, stacked
 from gpuzarr.cpu.elements import part, rows
 from gpuzarr.cpu.packages import missing
 from gpuzarr.devices.contract import Device
@@ -42,17 +43,17 @@ class PCodec:
         return "pcodec has no GPU decoder"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        return stacked("pcodec", chunks, spec, self.elements_decoder(spec))
+
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
         _library()
-        of, parts = _numbers(spec.dtype)
-        out, i = np.empty((len(chunks), prod(spec.shape) * parts), of), 0
-        try:
-            for i in range(len(chunks)):
-                _decode(chunks[i].tobytes(), out[i])
-        except Exception as error:
-            raise blamed("pcodec", error, i) from error
-        return out.view(spec.dtype).reshape(len(chunks), *spec.shape)
+        of = _numbers(spec.dtype)[0]
+        return lambda chunk, target: _decode(chunk, target.reshape(-1).view(of))
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        return pack(each("pcodec", np.ascontiguousarray(rows(chunks)), self.elements_encoder(spec)), device)
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
         _library()
         from numcodecs.pcodec import PCodec as library
 
@@ -64,9 +65,8 @@ class PCodec:
             delta_encoding_order=self.delta_encoding_order,
             equal_pages_up_to=self.equal_pages_up_to,
         )
-        return pack(
-            each("pcodec", np.ascontiguousarray(rows(chunks)).view(_numbers(spec.dtype)[0]), codec.encode), device
-        )
+        of = _numbers(spec.dtype)[0]
+        return lambda chunk: codec.encode(chunk.reshape(-1).view(of))
 
 
 def _numbers(dtype: np.dtype) -> tuple[np.dtype, int]:
@@ -78,8 +78,14 @@ def _numbers(dtype: np.dtype) -> tuple[np.dtype, int]:
     return of, parts
 
 
-def _decode(data: bytes, out: np.ndarray) -> None:
-    """Decode exactly `out`. pco ignores trailing bytes: they are there if the data decode without the last byte."""
+def _decode(chunk: np.ndarray, out: np.ndarray) -> None:
+    """Decode exactly `out`. CodecError where the data are damaged, or something follows them.
+
+    The function for whole files ignores trailing bytes: they are there if the data decode without the last byte.
+    """
+    if pco_library.decode_exactly(chunk, out):
+        return
+    data = chunk.tobytes()
     if not _filled(data, out):
         raise CodecError(f"not {len(out)} elements")
     try:

@@ -14,8 +14,8 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
-from gpuzarr.cpu.chunkwise import each, pack
-from gpuzarr.cpu.objects import flat, of_documents, stacked
+from gpuzarr.cpu.chunkwise import each, pack, stacked
+from gpuzarr.cpu.objects import flat, of_documents
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, UnsupportedError
 
@@ -40,13 +40,13 @@ class Pickle:
         if not ALLOW.get():
             raise UnsupportedError("codec 'pickle' runs code in the data; it is read only where that is allowed")
 
-        def decode(chunk: np.ndarray) -> np.ndarray:
+        def fill(chunk: np.ndarray, target: np.ndarray) -> None:
             elements = _pickle.loads(chunk.tobytes())
             if not isinstance(elements, np.ndarray) or elements.size != np.prod(spec.shape):
                 raise CodecError(f"the pickle is no array of {spec.shape}")
-            return elements.reshape(-1)
+            target.reshape(-1)[...] = elements.reshape(-1)
 
-        return stacked(each("pickle", chunks, decode), spec)
+        return stacked("pickle", chunks, spec, fill)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         def encode(chunk: np.ndarray) -> bytes:

@@ -15,6 +15,10 @@ _VIRTUAL_TIFF = (
     "virtual-tiff describes the layout of a TIFF file by it; open the file itself, by its path or URL, or make the "
     "references with tifffile or kerchunk"
 )
+_NVCOMP = (
+    "kvikio wrote it until 25.08, in a format of nvCOMP's managers that only a GPU decodes, and that changed with its "
+    "versions; read the array with that kvikio, and store it as zstd or zarrs.gdeflate"
+)
 
 ADVICE: dict[str, str] = {
     "imagecodecs_sz3": f"SZ3: {_ABORTS}",
@@ -41,5 +45,6 @@ ADVICE: dict[str, str] = {
     "nd_zfp": _ND,
     "ChunkyCodec": _VIRTUAL_TIFF,
     "HorizontalDeltaCodec": _VIRTUAL_TIFF,
+    **{f"nvcomp_{name}": _NVCOMP for name in ("ANS", "Bitcomp", "Cascaded", "Gdeflate", "LZ4", "Snappy")},
     "https://awslabs.github.io/osml-imagery-io/codecs/jpeg2000": _AWS,
 }

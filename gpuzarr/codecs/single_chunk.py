@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import ChunkSpec, EncodedBatch
-from gpuzarr.codecs.contract import AddressDecoder
+from gpuzarr.batch import ChunkSpec, EncodedBatch, address
+from gpuzarr.codecs.contract import AddressDecoder, ElementsDecoder
+from gpuzarr.cpu.programs import Loop
 from gpuzarr.devices.cpu import CPU, Cpu
 from gpuzarr.errors import CodecError
 
@@ -62,6 +64,19 @@ def copier(spec: ChunkSpec, nbytes: int, otherwise: ChunkDecoder) -> ChunkDecode
     return run
 
 
+def filler(fill: ElementsDecoder, otherwise: ChunkDecoder) -> ChunkDecoder:
+    """Make a decoder from that of the only codec. `otherwise` raises the error for what it refuses."""
+
+    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> np.ndarray | None:
+        try:
+            fill(np.frombuffer(stored, np.uint8), target)
+        except Exception:
+            return otherwise(stored, target, first, last)
+        return None
+
+    return run
+
+
 def address_decoder(spec: ChunkSpec, nbytes: int, decode: AddressDecoder, otherwise: ChunkDecoder) -> ChunkDecoder:
     """Make a decoder from `decode` of the only codec between the stored bytes and the elements.
 
@@ -85,7 +100,7 @@ def ordered_decoder(
 ) -> ChunkDecoder | None:
     """Make a decoder from `decode` of the only codec between the stored bytes and elements in another order.
 
-    `strides`, `swap`: as of `chain.MemoryOrder`. None where NumPy has no array of such elements. `otherwise`: as of
+    `strides`, `swap`: as of `MemoryOrder`. None where NumPy has no array of such elements. `otherwise`: as of
     `address_decoder`.
     """
     if spec.dtype.isbuiltin != 1 or spec.dtype.kind not in "biufc":
@@ -100,6 +115,30 @@ def ordered_decoder(
         except CodecError:
             return otherwise(stored, target, first, last)
         return chunk
+
+    return run
+
+
+def looped_decoder(spec: ChunkSpec, loop: Loop, decode: AddressDecoder | None, otherwise: ChunkDecoder) -> ChunkDecoder:
+    """Make a decoder that runs `loop` on the elements that `decode` makes of the stored bytes; without it, on these.
+
+    `otherwise`: as of `address_decoder`.
+    """
+    before, after = loop.program.source.itemsize, spec.dtype.itemsize
+    nbytes = prod(spec.shape) * before
+    memory = None if decode is None else np.empty(nbytes, np.uint8)
+
+    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> np.ndarray | None:
+        source = _address(stored) if memory is None else address(memory)
+        if decode is not None:
+            try:
+                decode(source, nbytes, stored, _address(stored), first * before, (last + 1) * before)
+            except CodecError:
+                return otherwise(stored, target, first, last)
+        elif len(stored) != nbytes:
+            return otherwise(stored, target, first, last)
+        loop.at(_address(target) + first * after, source + first * before, last + 1 - first)
+        return None
 
     return run
 

@@ -23,8 +23,10 @@ from gpuzarr.codecs.contract import (
     LeavesShuffle,
     ReadsHeaders,
     StoresElements,
+    TakesElements,
     TakesUnmeasured,
 )
+from gpuzarr.cpu.programs import Loop
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.element_program import Program
@@ -78,10 +80,29 @@ class Step:
         return self.codec.program(self.spec, "decode") if isinstance(self.codec, ChangesElements) else None
 
     @cached_property
+    def encode_program(self) -> Program | None:
+        """What encoding does with each element; None where no program says that."""
+        return self.codec.program(self.spec, "encode") if isinstance(self.codec, ChangesElements) else None
+
+    @cached_property
     def may_refuse_on_gpu(self) -> bool:
         """Whether a GPU that encodes may find an element which the codec refuses."""
-        program = self.codec.program(self.spec, "encode") if isinstance(self.codec, ChangesElements) else None
-        return program is not None and program.may_refuse
+        return self.encode_program is not None and self.encode_program.may_refuse
+
+    @cached_property
+    def _loops(self) -> tuple[Loop | None, Loop | None]:
+        """The programs of decoding and of encoding, where the C library runs them."""
+        return Loop.of(self.program), Loop.of(self.encode_program)
+
+    def decode(self, chunks: Any, device: Device) -> Any:
+        """Decode a batch of an array codec: on a CPU by the C library where it can."""
+        made = None if device.gpu else _run(self.program, self._loops[0], chunks)
+        return self.codec.decode(chunks, self.spec, device) if made is None else made
+
+    def encode(self, chunks: Any, device: Device) -> Any:
+        """Encode a batch: on a CPU by the C library where it can."""
+        made = None if device.gpu else _run(self.encode_program, self._loops[1], chunks)
+        return self.codec.encode(chunks, self.spec, device) if made is None else made
 
     @cached_property
     def leaves_shuffle(self) -> LeavesShuffle | None:
@@ -91,6 +112,10 @@ class Step:
     @cached_property
     def decodes_by_address(self) -> DecodesByAddress | None:
         return self.codec if isinstance(self.codec, DecodesByAddress) else None
+
+    @cached_property
+    def takes_elements(self) -> TakesElements | None:
+        return self.codec if isinstance(self.codec, TakesElements) else None
 
     @cached_property
     def encodes_by_address(self) -> EncodesByAddress | None:
@@ -139,3 +164,10 @@ class Step:
             made = self.codec.encoded(self.spec).nbytes or nbytes
             return made, made
         return before + ALIGNMENT, before + ALIGNMENT
+
+
+def _run(program: Program | None, loop: Loop | None, chunks: Any) -> Any:
+    """What a program makes of a batch on a CPU; None where that is for the codec."""
+    if program is None or (program.instructions and loop is None):
+        return None
+    return chunks if loop is None else loop.of_batch(chunks)

@@ -17,7 +17,9 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.checks import known
 from gpuzarr.codecs import Kind
-from gpuzarr.cpu.chunkwise import blamed, each, pack
+from gpuzarr.codecs.contract import ElementsDecoder, ElementsEncoder
+from gpuzarr.cpu import vlen_rows
+from gpuzarr.cpu.chunkwise import each, pack, stacked
 from gpuzarr.cpu.elements import numpy_dtype
 from gpuzarr.cpu.objects import flat
 from gpuzarr.devices.contract import Device
@@ -57,10 +59,16 @@ class VlenUtf8:
         return "a GPU has no strings"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        return _read("vlen-utf8", chunks, spec, not self.typed or _is_text(spec))
+        return stacked("vlen-utf8", chunks, spec, self.elements_decoder(spec))
+
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        return _decoder(spec, not self.typed or _is_text(spec))
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        return _written("vlen-utf8", chunks, device, not self.typed or _is_text(spec))
+        return _written("vlen-utf8", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
+        return _encoder(not self.typed or _is_text(spec))
 
 
 @dataclass(frozen=True)
@@ -90,10 +98,16 @@ class VlenBytes:
         return "a GPU has no elements of variable length"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        return _read("vlen-bytes", chunks, spec, self.typed and _is_text(spec))
+        return stacked("vlen-bytes", chunks, spec, self.elements_decoder(spec))
+
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        return _decoder(spec, self.typed and _is_text(spec))
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        return _written("vlen-bytes", chunks, device, self.typed and _is_text(spec))
+        return _written("vlen-bytes", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
+        return _encoder(self.typed and _is_text(spec))
 
 
 @dataclass(frozen=True)
@@ -111,10 +125,16 @@ class VlenV2:
         return "a GPU has no elements of variable length"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        return _read("zarrs.vlen_v2", chunks, spec, _is_text(spec))
+        return stacked("zarrs.vlen_v2", chunks, spec, self.elements_decoder(spec))
+
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        return _decoder(spec, _is_text(spec))
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        return _written("zarrs.vlen_v2", chunks, device, _is_text(spec))
+        return _written("zarrs.vlen_v2", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
+        return _encoder(_is_text(spec))
 
 
 @dataclass(frozen=True)
@@ -146,19 +166,30 @@ class VlenArray:
         return "a GPU has no elements of variable length"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        return stacked("vlen-array", chunks, spec, self.elements_decoder(spec))
+
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
         from numcodecs.vlen import VLenArray as library
 
         if self.dtype is None:
-            return _read("vlen-array", chunks, spec, _is_text(spec))
-        total = lambda items: sum(item.nbytes for item in items)  # noqa: E731
-        return _decoded("vlen-array", chunks, spec, library(self.dtype).decode, total)
+            return _decoder(spec, _is_text(spec))
+        count, codec = prod(spec.shape), library(self.dtype)
+
+        def fill(chunk: np.ndarray, target: np.ndarray) -> None:
+            _check_count(chunk, count)
+            items = codec.decode(chunk)
+            _check_whole(chunk, count, sum(item.nbytes for item in items))
+            _assign(target.reshape(count), items)
+
+        return fill
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        return _written("vlen-array", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
         from numcodecs.vlen import VLenArray as library
 
-        if self.dtype is None:
-            return _written("vlen-array", chunks, device, _is_text(spec))
-        return pack(each("vlen-array", _objects(chunks), library(self.dtype).encode), device)
+        return _encoder(_is_text(spec)) if self.dtype is None else _of_objects(library(self.dtype).encode)
 
 
 def _any_length(name: str, spec: ChunkSpec, kinds: str) -> BytesSpec:
@@ -171,38 +202,43 @@ def _is_text(spec: ChunkSpec) -> bool:
     return spec.dtype.kind == "U" or is_text(spec.dtype)
 
 
-def _read(name: str, chunks: EncodedBatch, spec: ChunkSpec, text: bool) -> np.ndarray:
-    """Decode all chunks to a batch of strings (`text`) or bytes."""
+def _decoder(spec: ChunkSpec, text: bool) -> ElementsDecoder:
+    """Make a decoder of chunks of strings (`text`) or bytes."""
     from numcodecs.vlen import VLenBytes, VLenUTF8
 
-    if text:
-        return _decoded(name, chunks, spec, VLenUTF8().decode, _text_bytes)
-    return _decoded(name, chunks, spec, VLenBytes().decode, lambda items: sum(map(len, items)))
+    count, codec = prod(spec.shape), (VLenUTF8 if text else VLenBytes)()
+
+    def fill(chunk: np.ndarray, target: np.ndarray) -> None:
+        _check_count(chunk, count)
+        row = target.reshape(count)
+        if (seen := vlen_rows.decode(chunk, row, text)) == vlen_rows.DECODED:
+            return
+        items = codec.decode(chunk)
+        if seen != vlen_rows.WHOLE:
+            _check_whole(chunk, count, _text_bytes(items) if text else sum(map(len, items)))
+        _assign(row, items)
+
+    return fill
 
 
-def _written(name: str, chunks: Any, device: Device, text: bool) -> EncodedBatch:
+def _encoder(text: bool) -> ElementsEncoder:
+    """Make an encoder of chunks of strings (`text`) or bytes."""
     from numcodecs.vlen import VLenBytes, VLenUTF8
 
-    return pack(each(name, _objects(chunks), (VLenUTF8 if text else VLenBytes)().encode), device)
+    return _of_objects((VLenUTF8 if text else VLenBytes)().encode)
 
 
-def _decoded(
-    name: str, chunks: EncodedBatch, spec: ChunkSpec, decode: Callable[[np.ndarray], Any], nbytes: Callable[[Any], int]
-) -> np.ndarray:
-    """Decode all chunks to a batch. `nbytes(elements)`: bytes of the elements of a chunk."""
-    count = prod(spec.shape)
-    out, i = np.empty((len(chunks), count), spec.dtype), 0
-    try:
-        for i in range(len(chunks)):
-            chunk = chunks[i]
-            _check_count(chunk, count)
-            items = decode(chunk)
-            if _NUMBER * (count + 1) + nbytes(items) != len(chunk):
-                raise CodecError("more bytes than those of the elements")
-            _assign(out[i], items)
-    except Exception as error:
-        raise blamed(name, error, i) from error
-    return out.reshape(len(chunks), *spec.shape)
+def _of_objects(encode: Callable[[np.ndarray], Any]) -> ElementsEncoder:
+    return lambda chunk: encode(np.require(chunk.reshape(-1), object, "W"))  # numcodecs takes no read-only array
+
+
+def _written(name: str, chunks: Any, device: Device, encode: ElementsEncoder) -> EncodedBatch:
+    return pack(each(name, flat(chunks), encode), device)
+
+
+def _check_whole(chunk: np.ndarray, count: int, nbytes: int) -> None:
+    if _NUMBER * (count + 1) + nbytes != len(chunk):
+        raise CodecError("more bytes than those of the elements")
 
 
 def _text_bytes(items: np.ndarray) -> int:
@@ -231,11 +267,6 @@ def _assign(row: np.ndarray, items: np.ndarray) -> None:
         return
     for j, item in enumerate(items.tolist()):
         row[j] = item
-
-
-def _objects(chunks: Any) -> Any:
-    """A batch as rows of objects, in C order."""
-    return flat(chunks).astype(object)
 
 
 CODECS = (VlenUtf8, VlenBytes, VlenV2, VlenArray)

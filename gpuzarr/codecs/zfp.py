@@ -7,6 +7,7 @@ functions); uint32 and uint64 to the signed types, which hold their lower half; 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
@@ -15,13 +16,16 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
-from gpuzarr.cpu.chunkwise import each, pack
-from gpuzarr.cpu.elements import native
+from gpuzarr.codecs.contract import ElementsDecoder, ElementsEncoder
+from gpuzarr.cpu import zfp_library
+from gpuzarr.cpu.chunkwise import each, pack, stacked
+from gpuzarr.cpu.elements import rows
 from gpuzarr.cpu.packages import missing
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 
 _WORD = 8  # bytes; zfp writes whole words
+_HEADER_BYTES = 24  # in whole words
 _PARAMETERS = {
     "reversible": (),
     "fixed_accuracy": ("tolerance",),
@@ -43,6 +47,7 @@ _SHIFTS = {
     "uint16": (15, 0x8000),
 }  # bits, and the value that becomes 0
 _MODES = {2: "fixed_rate", 3: "fixed_precision", 4: "fixed_accuracy"}  # numbers of zfp's modes in numcodecs
+ModeOf = Callable[[np.ndarray, ChunkSpec], tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -77,20 +82,17 @@ class Zfp:
         return "zfp has no GPU decoder"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        library, shape = _library(), spec.shape or (1,)
-        spec, whole = _promoted(spec), spec
-        kind = library.dtype_to_ztype(spec.dtype)
+        return stacked("zfp", chunks, spec, self.elements_decoder(spec))
 
-        def decode(chunk: np.ndarray) -> np.ndarray:
-            def one(data: bytes) -> np.ndarray:
-                return library._decompress(data, kind, shape, None, **self._parameters())
-
-            return _whole(chunk.tobytes(), spec, one, self.mode, self._parameters(), header=False)
-
-        return _demoted(_stacked(each("zfp", chunks, decode), spec), whole.dtype)
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        found = self.mode, self._parameters()
+        return _decoder(spec, lambda *_: found, header=False)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        return _compressed("zfp", chunks, spec, device, write_header=False, **self._parameters())
+        return _compressed("zfp", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
+        return _encoder("zfp", spec, write_header=False, **self._parameters())
 
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _PARAMETERS[self.mode]}
@@ -123,19 +125,17 @@ class Zfpy:
         return "zfp has no GPU decoder"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        library = _library()
-        spec, whole = _promoted(spec), spec
+        return stacked("zfpy", chunks, spec, self.elements_decoder(spec))
 
-        def decode(chunk: np.ndarray) -> np.ndarray:
-            data = chunk.tobytes()
-            mode, options = _header(library, data, spec)
-            return _whole(data, spec, library.decompress_numpy, mode, options, header=True)
-
-        return _demoted(_stacked(each("zfpy", chunks, decode), spec), whole.dtype)
+    def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
+        return _decoder(spec, _header, header=True)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        return _compressed("zfpy", chunks, device, self.elements_encoder(spec))
+
+    def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
         name = _PARAMETERS[_MODES[self.mode]][0]
-        return _compressed("zfpy", chunks, spec, device, write_header=True, **{name: getattr(self, name)})
+        return _encoder("zfpy", spec, write_header=True, **{name: getattr(self, name)})
 
 
 def _encoded(spec: ChunkSpec, codec: str) -> BytesSpec:
@@ -180,11 +180,30 @@ def _raised(batch: np.ndarray) -> np.ndarray:
     return batch.astype(signed)
 
 
-def _header(library: Any, data: bytes, spec: ChunkSpec) -> tuple[str, dict[str, Any]]:
-    """Check, before anything is allocated, that a header fits the spec; its mode and parameter."""
-    if len(data) < 2 * _WORD:
+def _decoder(spec: ChunkSpec, mode_of: ModeOf, header: bool) -> ElementsDecoder:
+    """Make a decoder of chunks with or without a header. `mode_of`: the mode, and its parameter, of a chunk."""
+    _library()
+    of = _promoted(spec)
+    shape, is_promoted, most = of.shape or (1,), of.dtype != spec.dtype, _max_bytes(of)
+    room = np.empty(0, np.uint8)
+
+    def fill(chunk: np.ndarray, target: np.ndarray) -> None:
+        nonlocal room  # kept from chunk to chunk
+        elements = np.empty(shape, of.dtype) if is_promoted else target.reshape(shape)
+        if len(room) < len(chunk) + most:
+            room = np.empty(len(chunk) + most, np.uint8)
+        _decode(chunk, elements, of, *mode_of(chunk, of), header, room[: len(chunk) + most])
+        if is_promoted:
+            target[...] = _demoted(elements, spec.dtype).reshape(spec.shape)
+
+    return fill
+
+
+def _header(chunk: np.ndarray, spec: ChunkSpec) -> tuple[str, dict[str, Any]]:
+    """Check, before anything is decoded, that a header fits the spec; its mode and parameter."""
+    if len(chunk) < 2 * _WORD:
         raise CodecError("the chunk is too short for a zfp header")
-    header = library.header(data + bytes(2 * _WORD))
+    header = _library().header(chunk[:_HEADER_BYTES].tobytes() + bytes(2 * _WORD))
     count = prod(max(int(header[axis]), 1) for axis in ("nx", "ny", "nz", "nw"))
     if count != max(prod(spec.shape), 1) or np.dtype(header["type"]) != spec.dtype:
         raise CodecError(f"the zfp header declares {dict(header)}, expected {spec.dtype} of shape {spec.shape}")
@@ -194,25 +213,59 @@ def _header(library: Any, data: bytes, spec: ChunkSpec) -> tuple[str, dict[str, 
     return mode, {name: header["config"][name] for name in _PARAMETERS[mode]}
 
 
-def _whole(data: bytes, spec: ChunkSpec, decode: Any, mode: str, options: dict[str, Any], header: bool) -> np.ndarray:
-    """Decode a chunk, and check that it is complete and that nothing follows it.
+def _decode(
+    chunk: np.ndarray,
+    target: np.ndarray,
+    spec: ChunkSpec,
+    mode: str,
+    options: dict[str, Any],
+    header: bool,
+    room: np.ndarray,
+) -> None:
+    """Decode a chunk to exactly `target`. CodecError where it is cut short, or something follows it.
 
-    zfp neither knows where its input ends nor tells how much it read. So padding follows the chunk; if other padding
-    gives other elements, the chunk is cut short. Appended bytes are found by the size of such a chunk, where the mode
-    fixes it, or else by encoding once more. A chunk that encoding makes again of its elements needs no more checks.
+    zfp does not know where its input ends, so the chunk is copied to `room`, which has as many more bytes as zfp may
+    read; but it tells how much it has read.
     """
-    if len(data) % _WORD:
-        raise CodecError(f"a zfp chunk of {len(data)} bytes, expected a multiple of {_WORD}")
-    if mode == "fixed_rate" and len(data) != _rate_size(spec, options["rate"], _header_bits(data) if header else 0):
-        raise CodecError(f"{len(data)} bytes are not a zfp chunk of rate {options['rate']}")
-    padding = _max_bytes(spec)
+    size = len(chunk)
+    if size % _WORD:
+        raise CodecError(f"a zfp chunk of {size} bytes, expected a multiple of {_WORD}")
+    bits = _header_bits(chunk) if header else 0
+    if mode == "fixed_rate" and size != _rate_size(spec, options["rate"], bits):
+        raise CodecError(f"{size} bytes are not a zfp chunk of rate {options['rate']}")
+    zfp = zfp_library.library() if target.size else None
+    if zfp is None:
+        target[...] = _whole(chunk.tobytes(), spec, mode, options, header).reshape(target.shape)
+        return
+    room[:size] = chunk
+    read = zfp_library.decode(zfp, room, target, None if header else mode, options)
+    if read > size:
+        raise CodecError("the zfp stream is cut short")
+    if read < size:
+        raise CodecError(f"{size - read} bytes follow the zfp stream")
+
+
+def _whole(data: bytes, spec: ChunkSpec, mode: str, options: dict[str, Any], header: bool) -> np.ndarray:
+    """Decode a chunk by zfpy, which does not tell how much zfp has read, and check that it is complete.
+
+    If other padding gives other elements, the chunk is cut short. Appended bytes are found by the size of such a chunk,
+    where the mode fixes it, or else by encoding once more. A chunk that encoding makes again of its elements needs no
+    more checks.
+    """
+    library, padding = _library(), _max_bytes(spec)
+
+    def decode(padded: bytes) -> np.ndarray:
+        if header:
+            return library.decompress_numpy(padded)
+        return library._decompress(padded, library.dtype_to_ztype(spec.dtype), spec.shape or (1,), None, **options)
+
     made = decode(data + bytes(padding))
-    if mode != "fixed_rate" and _library().compress_numpy(made, write_header=header, **options) == data:
+    if mode != "fixed_rate" and library.compress_numpy(made, write_header=header, **options) == data:
         return made  # exactly the chunk of these elements
     if not _same(made, decode(data + b"\xff" * padding)):
         raise CodecError("the zfp stream is cut short")
     if mode != "fixed_rate":
-        size = len(_library().compress_numpy(made, write_header=header, **options))
+        size = len(library.compress_numpy(made, write_header=header, **options))
         cut, word = data[:-_WORD], bytes(_WORD)
         needless = _same(decode(cut + word + bytes(padding)), decode(cut + b"\xff" * (_WORD + padding)))
         if len(data) > size and (needless or mode == "reversible"):
@@ -220,9 +273,9 @@ def _whole(data: bytes, spec: ChunkSpec, decode: Any, mode: str, options: dict[s
     return made
 
 
-def _header_bits(data: bytes) -> int:
+def _header_bits(chunk: np.ndarray) -> int:
     """Bits of zfp's header: 84, then the mode, which has 12 bits if not all are set, else 64."""
-    return 96 if int.from_bytes(data[:12], "little") >> 84 != 0xFFF else 148
+    return 96 if int.from_bytes(chunk[:12].tobytes(), "little") >> 84 != 0xFFF else 148
 
 
 def _rate_size(spec: ChunkSpec, rate: float, header: int) -> int:
@@ -245,19 +298,15 @@ def _max_bytes(spec: ChunkSpec) -> int:
     return _blocks(spec) * (4 ** max(len(spec.shape), 1) * (spec.dtype.itemsize + 1) + 4 * _WORD) + 4 * _WORD
 
 
-def _stacked(parts: list[np.ndarray], spec: ChunkSpec) -> np.ndarray:
-    batch = np.empty((len(parts), *spec.shape), spec.dtype)
-    for i, part in enumerate(parts):
-        batch[i] = part.reshape(spec.shape)
-    return batch
-
-
-def _compressed(name: str, chunks: Any, spec: ChunkSpec, device: Device, **options: Any) -> EncodedBatch:
-    compress = _library().compress_numpy
+def _encoder(name: str, spec: ChunkSpec, **options: Any) -> ElementsEncoder:
+    compress, shape = _library().compress_numpy, spec.shape or (1,)
     if options.get("rate", 64) * 4 ** max(len(spec.shape), 1) < _LEAST_BITS[_promoted(spec).dtype.name]:
         raise MetadataError(f"codec {name!r}: rate {options['rate']} is too low for {spec.dtype}")
-    batch = np.ascontiguousarray(native(chunks)).reshape(len(chunks), *(spec.shape or (1,)))
-    return pack(each(name, batch, lambda chunk: compress(_raised(chunk), **options)), device)
+    return lambda chunk: compress(_raised(chunk.reshape(shape)), **options)
+
+
+def _compressed(name: str, chunks: Any, device: Device, encode: ElementsEncoder) -> EncodedBatch:
+    return pack(each(name, np.ascontiguousarray(rows(chunks)), encode), device)
 
 
 def _library() -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, EncodedBatch
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.cpu.byte_streams import TooLongError
 from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.contract import Device
@@ -148,7 +148,7 @@ def encoded_by_address(name: str, chunks: EncodedBatch, device: Device, encoder:
     return EncodedBatch(target.data, target.starts, made)
 
 
-def each(name: str, chunks: Any, function: Callable[[np.ndarray], Any]) -> list[Any]:
+def each(name: str, chunks: Any, function: Callable[[Any], Any]) -> list[Any]:
     """Call `function` for every chunk of a batch or an encoded batch; the results.
 
     CodecError, with the chunk's index, for any error.
@@ -160,6 +160,17 @@ def each(name: str, chunks: Any, function: Callable[[np.ndarray], Any]) -> list[
     except Exception as error:
         raise blamed(name, error, i) from error
     return made
+
+
+def stacked(name: str, chunks: EncodedBatch, spec: ChunkSpec, fill: Fill) -> np.ndarray:
+    """Decode every chunk to its place in a batch of elements. CodecError, with the chunk's index, for any error."""
+    batch, i = np.empty((len(chunks), *spec.shape), spec.dtype), 0
+    try:
+        for i in range(len(chunks)):
+            fill(chunks[i], batch[i, ...])
+    except Exception as error:
+        raise blamed(name, error, i) from error
+    return batch
 
 
 def pack(parts: Iterable[Any], device: Device) -> EncodedBatch:

@@ -13,6 +13,7 @@ from gpuzarr import native
 from gpuzarr.batch import address
 
 ZSTD, BLOSC_DECODE, BLOSC_ENCODE, LZ4_DECODE = range(4)  # kinds of gpuzarr/native/call.h
+BLOCKS_DECODE, BLOCKS_ENCODE, LZF_DECODE, LZF_ENCODE = range(4, 8)
 One = Callable[[int, int, int, int], int]
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 
@@ -39,6 +40,10 @@ class Function:
     one: One
     call: Call
     min_skipped: int = 1 << 62
+
+    def decode_chunk(self, target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
+        """Decode a chunk, whatever part of it is wanted: a `codecs.contract.AddressDecoder`."""
+        self.one(target, nbytes, source, len(stored))
 
     def many(self, targets: np.ndarray, capacities: np.ndarray, sources: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         """The bytes that each chunk becomes. All arrays are int64 (n,). CodecError, with the index, for a bad one."""

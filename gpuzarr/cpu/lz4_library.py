@@ -21,13 +21,18 @@ def declared(header: bytes, size: int) -> int:
     return int.from_bytes(header, "little", signed=True)
 
 
-@cache
 def _decompress() -> Any:
     """LZ4_decompress_safe; None where it cannot be called."""
+    return _function("LZ4_decompress_safe")
+
+
+@cache
+def _function(name: str) -> Any:
+    """A function of liblz4 that takes source, target, its bytes and room; None where it cannot be called."""
     import numcodecs.lz4
 
     try:
-        function = ctypes.CDLL(numcodecs.lz4.__file__).LZ4_decompress_safe
+        function = getattr(ctypes.CDLL(numcodecs.lz4.__file__), name)
     except (OSError, AttributeError):
         return None
     function.restype = ctypes.c_int
@@ -35,8 +40,25 @@ def _decompress() -> Any:
     return function
 
 
+def decoder_of_blocks() -> int | None:
+    """The address of LZ4_decompress_safe; None where it cannot be called."""
+    return None if (found := _decompress()) is None else address_of(found)
+
+
+def encoder_of_blocks() -> int | None:
+    """The address of LZ4_compress_default; None where it cannot be called."""
+    return None if (found := _function("LZ4_compress_default")) is None else address_of(found)
+
+
+def bound(sizes: Any) -> Any:
+    """The most that inputs of these sizes can become, as LZ4_COMPRESSBOUND."""
+    return sizes + sizes // 255 + 16
+
+
 def decode_block(target: int, nbytes: int, source: int, size: int) -> None:
-    """Decode a block of `size` bytes to exactly `nbytes` bytes, both at most MAX_BLOCK_BYTES. CodecError for damage."""
+    """Decode a block of `size` bytes to exactly `nbytes` bytes. CodecError for damage."""
+    if max(nbytes, size) > MAX_BLOCK_BYTES:
+        raise CodecError(f"a block of {size} bytes that becomes {nbytes} is too large for LZ4")
     if (decompress := _decompress()) is not None:
         if decompress(source, target, size, nbytes) != nbytes:
             raise CodecError(_INVALID)

@@ -50,14 +50,6 @@ def flat(batch: np.ndarray) -> np.ndarray:
     return batch.reshape(len(batch), prod(batch.shape[1:]))
 
 
-def stacked(rows: list[np.ndarray], spec: ChunkSpec) -> np.ndarray:
-    """Stack rows, one a chunk, to a batch."""
-    batch = np.empty((len(rows), prod(spec.shape)), spec.dtype)
-    for i, elements in enumerate(rows):
-        batch[i] = elements
-    return batch.reshape(len(rows), *spec.shape)
-
-
 def document(elements: np.ndarray, shape: tuple[int, ...]) -> list[Any]:
     """Make the document of a chunk of objects."""
     texts = elements.dtype.kind == "T"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.checks import known, mapping, shown
+from gpuzarr.codecs import class_of
 from gpuzarr.errors import MetadataError
 
 Json = dict[str, Any]
@@ -37,10 +38,16 @@ def v3(codec: Any, itemsize: int, dtype: str = "") -> Json:
         name, configuration = found["id"], {key: value for key, value in found.items() if key != "id"}
         name = name if name in _REGISTERED or name.startswith("numcodecs.") else f"numcodecs.{name}"
     else:
-        name, configuration = found["name"], found.get("configuration") or {}
+        name, configuration = _of_numcodecs(found["name"]), found.get("configuration") or {}
     configuration = mapping(configuration, f"configuration of codec {name!r}")
     configuration = {key: _json(value, itemsize, dtype) for key, value in configuration.items()}
-    complete = {"blosc": _blosc, "zstd": _zstd, "gzip": _gzip, "numcodecs.shuffle": _shuffle}.get(name)
+    complete = {
+        "blosc": _blosc,
+        "zstd": _zstd,
+        "gzip": _gzip,
+        "numcodecs.shuffle": _shuffle,
+        "zarrs.gdeflate": _gdeflate,
+    }.get(name)
     configuration = complete(configuration, itemsize) if complete else configuration
     if name in _OF_THE_DTYPE and dtype and configuration.get(_OF_THE_DTYPE[name]) is None:
         configuration[_OF_THE_DTYPE[name]] = dtype
@@ -50,6 +57,13 @@ def v3(codec: Any, itemsize: int, dtype: str = "") -> Json:
             configuration[part] = [v3(member, size, dtype) for member in configuration[part]]
     is_needed = configuration or name.startswith("numcodecs.")  # zarr-python needs an empty one, too, for these
     return {"name": name, "configuration": configuration} if is_needed else {"name": name}
+
+
+def _of_numcodecs(name: str) -> str:
+    """The name that other libraries know, of a codec that is given by its id in numcodecs."""
+    found = class_of(3, name)
+    full = f"numcodecs.{name}"
+    return full if found is not None and found.names[0] == full else name
 
 
 def v2(codec: Any) -> Json:
@@ -140,3 +154,7 @@ def _zstd(given: Json, itemsize: int) -> Json:
 
 def _gzip(given: Json, itemsize: int) -> Json:
     return {"level": 5} | given
+
+
+def _gdeflate(given: Json, itemsize: int) -> Json:
+    return {"level": 9} | given

@@ -19,6 +19,7 @@ NAME = "gpuzarr.hdf5_bitshuffle"
 HEADER, SIZE = 12, 4  # bytes of the header of a chunk, and of a block
 _TARGET_BLOCK_BYTES, _LEAST_ELEMENTS = 8192, 128
 _FEW_CHUNKS = 8  # that are walked one by one, in Python's numbers
+_RUN_BYTES = 1 << 18  # of blocks that are unshuffled together, in a core's cache
 _UINT32 = struct.Struct(">I")
 _SWAPS = ((7, 0x00AA00AA00AA00AA), (14, 0x0000CCCC0000CCCC), (28, 0x00000000F0F0F0F0))
 
@@ -117,6 +118,17 @@ def _word(data: np.ndarray, at: np.ndarray) -> np.ndarray:
         return np.zeros(len(at), np.int64)
     found = data[np.minimum(at[:, None] + np.arange(4), len(data) - 1)]
     return np.ascontiguousarray(found).view(">u4").astype(np.int64).reshape(-1)
+
+
+def unshuffle(planes: np.ndarray, target: np.ndarray, block: int, elementsize: int) -> None:
+    """Unshuffle blocks of `block` bytes, of which the last may be shorter. Both arrays are uint8 and equally long."""
+    full = len(target) // block * block
+    run = max(1, _RUN_BYTES // block) * block
+    for at in range(0, full, run):
+        end = min(at + run, full)
+        target[at:end] = unshuffled(planes[at:end].reshape(-1, block), elementsize).reshape(-1)
+    if full < len(target):
+        target[full:] = unshuffled(planes[full:].reshape(1, -1), elementsize)[0]
 
 
 def unshuffled(blocks: np.ndarray, elementsize: int) -> np.ndarray:

@@ -31,7 +31,7 @@ def encode(
     if not len(chunks):
         return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
     slot_bytes = aligned(device.compressed_capacity(form.algorithm, spec.nbytes or 0))
-    chunks = _at_multiples(4, chunks, device)
+    chunks = at_multiples(4, chunks, device)
     sources = addresses(chunks, device)
     _slots, where = in_slots(len(chunks), slot_bytes, device)
     sizes = device.compress(form.algorithm, sources, chunks.sizes, where, effort)
@@ -45,7 +45,7 @@ def scratch_bytes(form: StreamFormat, nbytes: int, before: int, device: Device, 
     return before + 2 * slot_bytes + device.compression_scratch(form.algorithm, nbytes, effort), slot_bytes
 
 
-def _at_multiples(alignment: int, chunks: EncodedBatch, device: Device) -> EncodedBatch:
+def at_multiples(alignment: int, chunks: EncodedBatch, device: Device) -> EncodedBatch:
     """Align chunks to multiples of `alignment`, by a copy where they are not."""
     if are_aligned(chunks, alignment, device):
         return chunks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from gpuzarr.gpu.tables import addresses, copy
 MAX_ELEMENT_BYTES = 256  # of kernels/bitshuffle.cu
 _ALGORITHMS = {"lz4": LZ4, "zstd": ZSTD}
 
+# launch(codec, blocks, on_gpu, chunks, into, device): decode the chunks of the mask `on_gpu` to their places in `into`.
+Launch = Callable[[Any, chunk_format.Blocks, np.ndarray, EncodedBatch, EncodedBatch, Device], None]
+
 
 def algorithm(cname: str) -> Algorithm | None:
     return _ALGORITHMS.get(cname)
@@ -34,6 +38,19 @@ def decode(
     codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
 ) -> EncodedBatch:
     """Decode a batch whose decoded size `spec.nbytes` is known. `codec` decodes on the host what is unsound."""
+    return decode_blocks(codec, algorithm(codec.cname), _launch, chunks, spec, device, into)
+
+
+def decode_blocks(
+    codec: Any,
+    inner: Algorithm | None,
+    launch: Launch,
+    chunks: EncodedBatch,
+    spec: BytesSpec,
+    device: Device,
+    into: EncodedBatch | None,
+) -> EncodedBatch:
+    """Decode chunks in blocks, which `codec.blocks` finds, and `launch` decodes."""
     nbytes = spec.nbytes or 0
     into = targets(chunks, nbytes, device, into)
     if not len(chunks):
@@ -41,7 +58,6 @@ def decode(
     chunks = with_host(chunks, device)
     blocks = codec.blocks(chunks, nbytes)
     on_gpu = blocks.good & (nbytes > 0)
-    inner = algorithm(codec.cname)
     if inner is ZSTD and chunks.host is not None:
         bad = ~zstd_frames(chunks.host, blocks.source, blocks.size, blocks.nbytes)
         on_gpu[blocks.chunk[bad]] = False
@@ -50,7 +66,7 @@ def decode(
         each = np.full(len(some), nbytes)
         largest = np.full(len(some), int(blocks.nbytes.max()))
         on_gpu[some[faster_on_host(inner, each, largest, each, 1.0, device)]] = False
-    _launch(codec, blocks, on_gpu, chunks, into, device)
+    launch(codec, blocks, on_gpu, chunks, into, device)
     decode_on_host(codec, chunks, np.flatnonzero(~on_gpu), spec, device, into)
     return into
 

@@ -13,21 +13,26 @@ from typing import Any
 
 from gpuzarr.errors import GpuZarrWarning, warn
 
-VERSION = 18  # of version.c: one more whenever what a function takes or does changes
+VERSION = 22  # of version.c: one more whenever what a function takes or does changes
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),
     "cast": ("", "nnaanaaa"),
+    "program": ("n", "anaan"),
     "touched": ("n", "anaaa"),
     "cut": ("n", "annanaaann"),
     "read": ("n", "anaa"),
     "call": ("n", "anaaaaa"),
+    "call_one": ("n", "annnn"),
     "checksums": ("", "anaaa"),
     "fletcher32": ("n", "an"),
     "jenkins_lookup3": ("", "naaanna"),
+    "vlen_measure": ("n", "annna"),
+    "vlen_bytes": ("n", "anna"),
+    "vlen_characters": ("n", "anna"),
     "xxh32": ("n", "an"),
+    "sums": ("", "naann"),
     "turn": ("", "naaannaa"),
-    "bitunshuffle": ("", "aannn"),
     "count_common_blosc": ("n", "naan"),
     "open_files": ("n", "nanaaa"),
     "close_files": ("", "na"),

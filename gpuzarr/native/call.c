@@ -1,11 +1,9 @@
-#include "call.h"
+#include "blocks.h"
+#include "lzf.h"
 
-typedef size_t (*Zstd)(void *context, void *target, size_t capacity, const void *source, size_t size);
 typedef int (*BloscDecode)(const void *source, void *target, size_t capacity, int threads);
 typedef int (*BloscEncode)(int level, int shuffle, size_t element, size_t nbytes, const void *source, void *target,
                            size_t capacity, const char *name, size_t block, int threads);
-
-typedef int (*Lz4Decode)(const void *source, void *target, int size, int capacity);
 
 enum { LZ4_HEADER = 4 };
 
@@ -15,7 +13,7 @@ static i64 decode_lz4(const Call *of, void *target, i64 capacity, const unsigned
     if (size <= LZ4_HEADER || size - LZ4_HEADER > INT32_MAX) return -1;
     uint32_t nbytes = source[0] | (uint32_t)source[1] << 8 | (uint32_t)source[2] << 16 | (uint32_t)source[3] << 24;
     if (nbytes > INT32_MAX || (i64)nbytes != capacity) return -1;
-    return ((Lz4Decode)of->function)(source + LZ4_HEADER, target, (int)(size - LZ4_HEADER), (int)capacity);
+    return ((Lz4)of->function)(source + LZ4_HEADER, target, (int)(size - LZ4_HEADER), (int)capacity);
 }
 
 // The bytes that a chunk becomes; an error if they are more than its room, or negative.
@@ -30,6 +28,14 @@ i64 call(const Call *of, i64 target, i64 capacity, i64 source, i64 size)
         return decode_lz4(of, to, capacity, from, size);
     case BLOSC_DECODE:
         return ((BloscDecode)of->function)(from, to, (size_t)capacity, 1);
+    case BLOCKS_DECODE:
+        return decode_blocks(of, to, capacity, from, size);
+    case BLOCKS_ENCODE:
+        return encode_blocks(of, to, capacity, from, size);
+    case LZF_DECODE:
+        return decode_lzf(of, to, capacity, from, size);
+    case LZF_ENCODE:
+        return encode_lzf(of, to, capacity, from, size);
     default:
         return ((BloscEncode)of->function)((int)of->level, (int)of->shuffle,
                                            size && size % of->element == 0 ? (size_t)of->element : 1, (size_t)size, from,
@@ -52,6 +58,13 @@ EXPORT i64 gpuzarr_call(const Call *of, i64 n, const i64 *target, const i64 *cap
         if (!succeeded(of, made[i], capacity[i])) return i;
     }
     return n;
+}
+
+// The same for one chunk: the bytes that it became, or -1.
+EXPORT i64 gpuzarr_call_one(const Call *of, i64 target, i64 capacity, i64 source, i64 size)
+{
+    i64 made = call(of, target, capacity, source, size);
+    return succeeded(of, made, capacity) ? made : -1;
 }
 
 // The checksums of n runs of bytes by a function of an installed library.

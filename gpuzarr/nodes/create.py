@@ -12,9 +12,11 @@ import numpy as np
 
 from gpuzarr import config as settings
 from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
+from gpuzarr.codecs import Codec
+from gpuzarr.codecs.contract import HasFewReaders
 from gpuzarr.creation import DEFAULT, Wanted, format_above, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError, ZarrRuntimeWarning, warn
+from gpuzarr.errors import ArgumentError, FewReadersWarning, MetadataError, ValueKindError, ZarrRuntimeWarning, warn
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.inputs import as_value
@@ -200,9 +202,17 @@ def create_array(
     array = Array(place, path, made, device, Writable.of(config))
     with at("codecs of the new array"):
         array.layout.check()
+    _warn_of_few_readers(made.codecs)
     values = _values(data, array) if data is not None and write_data else None
     array.metadata = new_array(place, path, made, overwrite, None if values is None else partial(_fill, array, values))
     return array
+
+
+def _warn_of_few_readers(chain: Iterable[Codec]) -> None:
+    for codec in chain:
+        if isinstance(codec, HasFewReaders) and (who := codec.few_readers):
+            warn(f"chunks of codec {(*codec.names, *codec.ids)[0]!r}: {who}", FewReadersWarning)
+        _warn_of_few_readers(getattr(codec, "codecs", ()))
 
 
 def placed(store: Any, name: Any, storage_options: Any = None) -> tuple[Store, str]:

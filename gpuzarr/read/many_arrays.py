@@ -56,7 +56,7 @@ def _has_added(one: Chunks, some: Sequence[Chunk], kinds: dict[Any, _Kind]) -> b
     if None in where or any(place is None for place in places):
         return False
     decode = one.chain.decode_function()
-    name = spec.nbytes, None if decode is None else (decode.call.kind, decode.call.function)
+    name = spec.nbytes, None if decode is None else bytes(decode.call)
     kind = kinds.setdefault(name, _Kind(Jobs(())))
     kind.held.append((held, places))
     for chunk, place, at in zip(some, places, where, strict=True):

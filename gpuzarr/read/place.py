@@ -13,7 +13,8 @@ import numpy as np
 
 from gpuzarr import gpu
 from gpuzarr.batch import EncodedBatch, address
-from gpuzarr.codecs.chain import Chain, MemoryOrder
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.codecs.memory_order import MemoryOrder
 from gpuzarr.cpu.boxes import Placement, placement
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast

@@ -23,6 +23,7 @@ _VLEN = {"index_codecs": [LITTLE], "data_codecs": ["bytes"], "index_data_type": 
 CONFIGURATIONS: dict[str, dict[str, Any]] = {  # of codecs that cannot do without
     "numcodecs.astype": {"encode_dtype": "<i4", "decode_dtype": "<i4"},
     "bitround": {"keepbits": 4},
+    "numcodecs.nvcomp_batch": {"algorithm": "zstd"},
     "cast_value": {"data_type": "int32"},
     "numcodecs.categorize": _LABELS,
     "numcodecs.delta": {"dtype": "<i4"},
@@ -56,11 +57,11 @@ DTYPES = {  # of the chunks of codecs that do not take any
     **dict.fromkeys(("numcodecs.json2", "numcodecs.msgpack2", "numcodecs.pickle"), np.dtype("O")),
 }
 LIBRARIES = {  # modules by the packages that bring them, of codecs that need more than NumPy and Python's own
-    **dict.fromkeys(("blosc", "numcodecs.jenkins_lookup3", "numcodecs.lz4"), ("numcodecs",)),
+    **dict.fromkeys(("blosc", "numcodecs.jenkins_lookup3", "numcodecs.lz4", "imagecodecs_lz4h5"), ("numcodecs",)),
     **dict.fromkeys(("numcodecs.shuffle", "gpuzarr.n5_lz4", "numcodecs.vlen-array"), ("numcodecs",)),
     **dict.fromkeys(("vlen-utf8", "vlen-bytes"), ("numcodecs",)),
     **dict.fromkeys(("gzip", "numcodecs.zlib"), ("isal",)),
-    "zstd": ("numcodecs", "cramjam"),
+    **dict.fromkeys(("zstd", "numcodecs.nvcomp_batch"), ("numcodecs", "cramjam")),
     "crc32c": ("google_crc32c",),
     "numcodecs.msgpack2": ("msgpack",),
     "numcodecs.pcodec": ("numcodecs", "pcodec"),
@@ -69,9 +70,13 @@ LIBRARIES = {  # modules by the packages that bring them, of codecs that need mo
     "cast_value": ("ml_dtypes",),
     **dict.fromkeys(("imagecodecs_snappy", "gpuzarr.hdf5_bitshuffle"), ("cramjam",)),
     **dict.fromkeys(("jpeg", "jpegxl", "lzw"), ("imagecodecs",)),
+    "zarrs.gdeflate": ("nvidia.libnvcomp",),  # of the extras of CUDA: those for 12 and 13 have the same files
     **{codec.names[0]: ("imagecodecs",) for codec in imagecodecs.CODECS},
 }
-PACKAGES = {"google_crc32c": "google-crc32c"}  # whose names differ from those of their modules
+PACKAGES = {  # whose names differ from those of their modules
+    "google_crc32c": "google-crc32c",
+    "nvidia.libnvcomp": "nvidia-libnvcomp-cu13",
+}
 _SHAPE, _NBYTES = (2, 2), 4096  # of an ordinary chunk
 
 
@@ -135,7 +140,7 @@ def codec_table() -> list[CodecRow]:
 
 def _row(name: str, codec: Any) -> CodecRow:
     modules = LIBRARIES.get(name, ())
-    missing = tuple(PACKAGES.get(module, module) for module in modules if not find_spec(module))
+    missing = tuple(PACKAGES.get(module, module) for module in modules if not _is_installed(module))
     on_cpu = "no" if missing else "yes"
     why = _why_not_on_gpu(name)
     return CodecRow(
@@ -152,6 +157,13 @@ def _row(name: str, codec: Any) -> CodecRow:
         libraries=tuple(PACKAGES.get(module, module) for module in modules),
         missing=missing,
     )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it
+        return False
 
 
 def _why_not_on_gpu(name: str) -> tuple[str, str]:

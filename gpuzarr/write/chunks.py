@@ -127,7 +127,7 @@ class Worker:
         spec = chain.spec
         self._fill_value = spec.fill_value
         self._memory = device.empty(spec.nbytes).view(spec.dtype).reshape(shape)
-        self._takes_views = chain.is_uncompressed and self._assignment.value.dtype == spec.dtype
+        self._takes_views = chain.stores_elements and self._assignment.value.dtype == spec.dtype
         self._encode = chain.encoder()
         self._is_empty = empty_test(spec.dtype, None if target.write_empty_chunks else spec.fill_value)
         self._shape = shape

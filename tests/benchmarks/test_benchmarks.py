@@ -90,7 +90,7 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
         len(results.get("rows") or results["rates"])
         == {
             "gpu_decode": 7,
-            "gpu_kernels": 80,
+            "gpu_kernels": 82,
             "gpu_read": 15,
             "gpu_write": 10,
             "gpu_loader": 4,

@@ -51,7 +51,7 @@ ARRAYS: dict[str, tuple[np.ndarray, dict[str, Any], float]] = {
     "floatpred": (FLOATS, {}, 0),
 }
 COMPRESSORS: dict[str, dict[str, Any]] = {
-    **{name: {} for name in ("blosc", "blosc2", "brotli", "bz2", "lz4", "lz4f", "lz4h5", "lzf", "lzfse")},
+    **{name: {} for name in ("blosc", "blosc2", "brotli", "bz2", "lz4", "lz4f", "lzfse")},
     **{name: {} for name in ("lzham", "lzma", "lzw", "packbits", "pglz", "zlib", "zlibng", "zopfli", "zstd")},
     "aec": {"bitspersample": 8, "flags": 0, "blocksize": 8, "rsi": 2},
     "checksum": {"kind": "fletcher32"},
@@ -60,7 +60,7 @@ ALL = {**{name: case[:2] for name, case in ARRAYS.items()}, **{n: (GRAY, c) for 
 WITHOUT_ENCODER = {codec.id.removeprefix("imagecodecs_") for codec in CODECS if codec.only_read}
 NOT_HERE = {"exr", "hcomp", "heif", "jpegxs", "plio"}  # in newer versions, or in builds for other systems
 OTHER_INPUT = {"szip": "it takes parameters of its own", "ultrahdr": "its pixels are packed, 10 bits each"}
-ELSEWHERE = {"deflate", "snappy"}  # that a GPU has, too, in files of their own
+ELSEWHERE = {"deflate", "snappy", "lz4h5", "lzf"}  # in files of their own
 ONLY_V3 = {"bitorder", "bitshuffle", "quantize", "xor"}  # without a shape they are tried as v3 has them
 
 
@@ -89,7 +89,7 @@ def test_every_name_of_the_family_is_tried_or_named_here() -> None:
     assert names == {*ALL, *WITHOUT_ENCODER, *NOT_HERE, *OTHER_INPUT, *ONLY_V3}
     classes = {name.lower() for name in library.__all__} - {"codec", "register_codecs"}
     refused = {name.removeprefix("imagecodecs_") for name in ADVICE if "imagecodecs_" in name}
-    assert classes <= names | refused | {"snappy", "deflate"}  # which are codecs of this package | ELSEWHERE
+    assert classes <= names | refused | ELSEWHERE
 
 
 @pytest.mark.parametrize("name", ALL)

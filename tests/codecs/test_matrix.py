@@ -187,7 +187,11 @@ def test_names_that_zarrs_wrote():
         *((f"{address}/array_to_array/{name}", name) for name in ("bitround", "squeeze", "fixedscaleoffset")),
         *((f"{address}/array_to_bytes/{name}", name) for name in ("bitround", "pcodec", "vlen", "vlen_v2", "zfp")),
         *((f"{address}/array_to_bytes/{name}", name) for name in ("vlen_array", "vlen_utf8", "optional", "zfpy")),
-        *((f"{address}/bytes_to_bytes/{name}", name) for name in ("bz2", "fletcher32", "adler32", "shuffle", "zlib")),
+        *(
+            (f"{address}/bytes_to_bytes/{name}", name)
+            for name in ("bz2", "fletcher32", "adler32", "shuffle", "zlib", "gdeflate")
+        ),
+        (f"{address}/bytes_to_bytes/gdeflate", "gdeflate"),
         *((f"zarrs.{name}", name) for name in ("bitround", "pcodec", "zfp", "zfpy", "bz2", "fletcher32")),
     ]:
         known = registry().get((3, f"zarrs.{plain}")) or registry()[(3, plain)]
@@ -196,8 +200,6 @@ def test_names_that_zarrs_wrote():
         except MetadataError as error:
             assert "unknown codec" not in str(error) and "unknown" not in type(error).__name__
     for name in (
-        "zarrs.gdeflate",
-        f"{address}/bytes_to_bytes/gdeflate",
         f"{address}/bytes/bz2",
         "zarrs.nope",
         "zarrs.",
@@ -251,3 +253,26 @@ def test_pcodec_of_complex_numbers_is_that_of_their_parts():
     codec = find("numcodecs.pcodec", {})
     plain = codec.encode(parts, ChunkSpec((12,), parts.dtype), CPU)[0].tobytes()
     assert codec.encode(parts.view("c8"), ChunkSpec((6,), np.dtype("c8")), CPU)[0].tobytes() == plain
+
+
+@pytest.mark.parametrize("algorithm, codec", [("lz4", "lz4"), ("Snappy", "imagecodecs_snappy"), ("zstd", "zstd")])
+def test_arrays_of_kvikio_are_read_by_the_codecs_that_they_have(algorithm, codec):
+    for options in ({}, {"options": {}}, {"options": {"has_header": True}} if codec == "lz4" else {}):
+        assert find("nvcomp_batch", {"algorithm": algorithm, **options}, 2) == find(codec, {}, 2)
+
+
+@pytest.mark.parametrize(
+    "configuration, error",
+    [
+        ({"algorithm": "gdeflate"}, "common format"),
+        ({"algorithm": "lz4", "options": {"has_header": False}}, "common format"),
+        ({}, "takes an algorithm"),
+        ({"algorithm": "lz4", "level": 1}, "takes an algorithm"),
+        ({"algorithm": ["lz4"]}, "takes an algorithm"),
+    ],
+)
+def test_other_arrays_of_kvikio_are_refused(configuration, error):
+    with pytest.raises(MetadataError, match=error):
+        find("nvcomp_batch", configuration, 2)
+    with pytest.raises(MetadataError, match=r"kvikio wrote it until 25\.08"):
+        find("nvcomp_ANS", {}, 2)

@@ -29,6 +29,7 @@ def blosc(cname: str, shuffle: str, blocksize: int = 0, clevel: int = 5) -> dict
     return named("blosc", cname=cname, clevel=clevel, shuffle=shuffle, typesize=4, blocksize=blocksize)
 
 
+SCALED = named("numcodecs.fixedscaleoffset", offset=3, scale=4, dtype="<i4", astype="<f8")
 CHAINS: dict[str, list[Any]] = {
     "raw": [LITTLE],
     "big-endian": [BIG],
@@ -48,6 +49,16 @@ CHAINS: dict[str, list[Any]] = {
     "n5 raw": [named("n5_default", codecs=[TURNED, BIG])],
     "several": [TURNED, BIG, named("numcodecs.shuffle", elementsize=4), named("numcodecs.zlib", level=1)],
     "filter": [named("numcodecs.delta", dtype="<i4"), LITTLE, named("zstd", level=1)],
+    "bits": [named("bitround", keepbits=20), LITTLE],
+    "bits zstd": [named("bitround", keepbits=20), LITTLE, named("zstd", level=1)],
+    "bits big-endian": [named("bitround", keepbits=20), BIG],
+    "scaled": [SCALED, LITTLE],
+    "scaled blosc": [SCALED, LITTLE, blosc("lz4", "shuffle")],
+    "scaled gzip": [SCALED, LITTLE, named("gzip", level=1)],
+    "scaled twice": [SCALED, named("numcodecs.astype", encode_dtype="<i2"), LITTLE, named("zstd", level=1)],
+    "scaled big-endian": [SCALED, BIG, named("zstd", level=1)],
+    "scaled other order": [TURNED, SCALED, LITTLE, named("zstd", level=1)],
+    "flat": [named("reshape", shape=[-1]), LITTLE, named("zstd", level=1)],
     "shards are a codec": [TURNED, named("sharding_indexed", **SHARD)],
 }
 SHAPE = (300, 400)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numcodecs
+import numpy as np
 import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, TransposeCodec
@@ -71,3 +72,12 @@ def test_as_zarr_python(case: str, tmp_path: Path) -> None:
     zarr.create_array(tmp_path / "theirs", **CASES[case])
     gpuzarr.create_array(tmp_path / "ours", **CASES[case], device="cpu")
     assert documents(tmp_path / "ours") == documents(tmp_path / "theirs")
+
+
+@pytest.mark.parametrize("name", ["lz4", "zlib", "bz2", "lzma", "crc32", "adler32", "fletcher32", "shuffle"])
+def test_a_codec_by_its_id_in_numcodecs_has_the_name_that_zarr_python_reads(name: str, tmp_path: Path) -> None:
+    values = np.arange(600, dtype="i4").reshape(20, 30)
+    for shards in (None, (20, 30)):
+        path = tmp_path / f"{name}{shards}"
+        gpuzarr.create_array(path, data=values, chunks=(10, 10), shards=shards, compressors=name)
+        assert (zarr.open_array(path)[...] == values).all()

@@ -271,10 +271,7 @@ def test_calibration_runs(tmp_path):
     from tests.hardware import emulated
 
     measured = calibrate.measure(emulated(), stream=4000, many=3, repeats=1)
-    assert (
-        set(measured.rates) == set(calibrate.CODECS) < {*ALGORITHMS, "blosclz"}
-        and measured.rates["zstd"] != ALGORITHMS["zstd"].rate
-    )
+    assert set(measured.rates) == {*ALGORITHMS, "blosclz"} and measured.rates["zstd"] != ALGORITHMS["zstd"].rate
     assert "one core" in calibrate.shown(measured)
     assert cost.loads(cost.save(measured, tmp_path / "costs.json").read_text()) == measured
 

@@ -32,7 +32,7 @@ def test_struct_sizes():
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_alignments_are_those_that_the_code_relies_on(library, form):
-    need = {"deflate": (4, 1, 1), "zstd": (1, 1, 8)}.get(form, (1, 1, 1))
+    need = {"deflate": (4, 1, 1), "gdeflate": (4, 1, 1), "zstd": (1, 1, 8)}.get(form, (1, 1, 1))
     found = nvcomp.alignments(library, ALGORITHMS[form], nvcomp.options())
     assert (found.source, found.target, found.scratch) == need
 

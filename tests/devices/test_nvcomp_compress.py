@@ -12,6 +12,7 @@ import pytest
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.codecs.chain import Chain
+from gpuzarr.cpu.gdeflate_library import decode_page
 from gpuzarr.devices.nvcomp import compress as nvcomp_compress
 from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.devices.trace import BatchMemory, Trace
@@ -21,7 +22,7 @@ from gpuzarr.gpu.compress import effort
 from gpuzarr.write.memory import write_cost
 from tests.emulator.compressor import ALIGNMENTS, capacity
 
-FORMATS = ("deflate", "gzip", "lz4", "zstd")
+FORMATS = ("deflate", "gzip", "gdeflate", "lz4", "snappy", "zstd")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def scratch(library, form, sizes, effort):
 @pytest.mark.parametrize("effort", [0, 2, 5])
 def test_alignments_are_those_of_the_emulator(library, form, effort):
     need = ALGORITHMS[form]
-    options = nvcomp.Options(first=effort if form in ("deflate", "gzip") else 0)
+    options = nvcomp.Options(first=effort if form in ("deflate", "gzip", "gdeflate") else 0)
     found = nvcomp.alignments(library, need, options, nvcomp_compress.DIRECTION)
     assert (found.source, found.target, found.scratch) == ALIGNMENTS[need.nvcomp_name]
 
@@ -82,7 +83,15 @@ DECODERS = {
     "zstd": lambda s, n: bytes(numcodecs.zstd.decompress(s)),
     "deflate": lambda s, n: zlib.decompress(s, -15),
     "gzip": lambda s, n: zlib.decompress(s, 31),
+    "snappy": lambda s, n: bytes(cramjam.snappy.decompress_raw(s)),
+    "gdeflate": lambda s, n: page(s, n),
 }
+
+
+def page(stored, nbytes):
+    target = np.empty(nbytes, np.uint8)
+    decode_page(np.frombuffer(stored, np.uint8), target)
+    return target.tobytes()
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.emulator import sanitizer
+
 CUDA = 2  # kDLCUDA of DLPack
 
 
@@ -99,8 +101,9 @@ def device_array(value: Any) -> Any:
 
 
 def run(function: Any, args: Any, kwargs: Any) -> Any:
-    """Call a function of NumPy with device arrays."""
-    return device_array(function(*plain(tuple(args)), **{name: plain(value) for name, value in kwargs.items()}))
+    """Call a function of NumPy with device arrays. What it returns has whole words, as all memory of a GPU."""
+    made = function(*plain(tuple(args)), **{name: plain(value) for name, value in kwargs.items()})
+    return device_array(sanitizer.in_words(made) if sanitizer.ON and isinstance(made, np.ndarray) else made)
 
 
 class _Module:

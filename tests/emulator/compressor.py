@@ -8,9 +8,18 @@ from typing import Any
 import cramjam
 import numpy as np
 
+from gpuzarr.cpu.gdeflate_library import Encoder
+
 SUCCESS, INVALID_VALUE, ALIGNMENT, TOO_LARGE = 0, 10, 17, 18
-NAMES = ("LZ4", "Snappy", "Deflate", "Gzip", "Zstd")
-ALIGNMENTS = {"LZ4": (1, 1, 2), "Snappy": (1, 1, 1), "Zstd": (4, 1, 1), "Deflate": (1, 8, 8), "Gzip": (1, 8, 8)}
+NAMES = ("LZ4", "Snappy", "Deflate", "Gzip", "Gdeflate", "Zstd")
+ALIGNMENTS = {
+    "LZ4": (1, 1, 2),
+    "Snappy": (1, 1, 1),
+    "Zstd": (4, 1, 1),
+    "Deflate": (1, 8, 8),
+    "Gzip": (1, 8, 8),
+    "Gdeflate": (1, 4, 8),
+}
 MAX_INPUT_BYTES = {"LZ4": 1 << 24, "Snappy": 1 << 24, "Zstd": 1 << 24}
 
 
@@ -27,6 +36,7 @@ def capacity(form: str, nbytes: int) -> int:
         "Snappy": nbytes + nbytes // 6 + 32,
         "Zstd": nbytes + nbytes // 4096 + 64,
         "Deflate": -(-nbytes * 2264 // 8000) * 8 + 256,
+        "Gdeflate": 2 * nbytes + 288,
         "Gzip": 74176 * max(1, -(-nbytes // 32768)),
     }[form]
 
@@ -46,7 +56,7 @@ class Compressor:
     def _GetTempSize(
         self, form: str, count: int, largest: int, options: Any, answer: Any, total: int, stream: int
     ) -> int:
-        times = {"LZ4": 0, "Snappy": 0, "Zstd": 3, "Deflate": 9, "Gzip": 6}[form]
+        times = {"LZ4": 0, "Snappy": 0, "Zstd": 3, "Deflate": 9, "Gzip": 6, "Gdeflate": 9}[form]
         answer._obj.value = times * count * largest + (32 << 10) * count
         return SUCCESS
 
@@ -70,7 +80,7 @@ class Compressor:
 
     def one(self, form: str, source: np.ndarray, target: np.ndarray, options: Any) -> tuple[int, int]:
         """Encode one stream: its status and bytes."""
-        assert form in ("Deflate", "Gzip") or options.first == 0, "no option of this format is used"
+        assert form in ("Deflate", "Gzip", "Gdeflate") or options.first == 0, "no option of this format is used"
         stream = ENCODERS[form](source.tobytes(), options.first)
         target.fill(0x66)
         target[: len(stream)] = np.frombuffer(stream, np.uint8)
@@ -92,6 +102,7 @@ ENCODERS = {
     "LZ4": lambda data, effort: bytes(cramjam.lz4.compress_block(data, store_size=False)),
     "Snappy": lambda data, effort: bytes(cramjam.snappy.compress_raw(data)),
     "Zstd": _zstd,
+    "Gdeflate": lambda data, effort: Encoder(max(effort, 1)).encode(np.frombuffer(data, np.uint8)),
     "Deflate": lambda data, effort: _deflate(data, effort, -15),
     "Gzip": lambda data, effort: _deflate(data, effort, 31),
 }

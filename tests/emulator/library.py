@@ -9,9 +9,11 @@ from typing import Any
 import cramjam
 import numpy as np
 
+from gpuzarr.cpu.gdeflate_library import decode_page
 from tests.emulator.compressor import ALIGNMENT, INVALID_VALUE, NAMES, SUCCESS, Compressor, memory
 
 CANNOT_DECOMPRESS = 12
+OF_WORDS = ("Deflate", "Gdeflate")  # which want streams at multiples of 4 bytes
 
 
 class Library:
@@ -29,7 +31,11 @@ class Library:
 
     def _GetRequiredAlignments(self, form: str, options: Any, answer: Any) -> int:
         found = answer._obj
-        found.source, found.target, found.scratch = {"Deflate": (4, 1, 1), "Zstd": (1, 1, 8)}.get(form, (1, 1, 1))
+        found.source, found.target, found.scratch = {
+            "Deflate": (4, 1, 1),
+            "Gdeflate": (4, 1, 1),
+            "Zstd": (1, 1, 8),
+        }.get(form, (1, 1, 1))
         return SUCCESS
 
     def _GetTempSize(
@@ -50,7 +56,7 @@ class Library:
         table = [memory(place, count, np.uint64) for place in (sources, sizes, capacities, targets)]
         found, status = memory(actual, count, np.uint64), memory(statuses, count, np.int32)
         for i, (source, size, capacity, target) in enumerate(np.stack(table, axis=1).tolist()):
-            if form == "Deflate" and source % 4:
+            if form in OF_WORDS and source % 4:
                 return ALIGNMENT
             status[i], found[i] = self._one(form, memory(source, size), memory(target, capacity))
         return SUCCESS
@@ -90,7 +96,14 @@ def _snappy(source: bytes, capacity: int) -> bytes:
     return bytes(target[: cramjam.snappy.decompress_raw_into(source, target)])
 
 
+def _gdeflate(source: bytes, capacity: int) -> bytes:
+    target = np.empty(capacity, np.uint8)
+    decode_page(np.frombuffer(source, np.uint8), target)
+    return target.tobytes()
+
+
 DECODERS = {
+    "Gdeflate": _gdeflate,
     "LZ4": _lz4,
     "Snappy": _snappy,
     "Zstd": _zstd,

@@ -66,7 +66,7 @@ def run(arguments: Sequence[str], **more: str) -> subprocess.CompletedProcess[st
 
 def tests(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run pytest with the sanitizer."""
-    return run(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", *arguments])
+    return run(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", "-s", *arguments])
 
 
 @cache
@@ -84,6 +84,17 @@ def close(memory: np.ndarray, first: int, end: int) -> None:
 def word_ends(ends: Any) -> Any:
     """The ends of the words that hold the last bytes."""
     return -(-ends // WORD_BYTES) * WORD_BYTES
+
+
+def in_words(made: np.ndarray) -> np.ndarray:
+    """An array as it is where it lies in another's memory; else a copy in memory of whole words."""
+    if made.base is not None or not made.nbytes or made.dtype.hasobject:
+        return made
+    memory = np.empty(int(word_ends(made.nbytes)), np.uint8)
+    order: Any = "F" if made.flags.f_contiguous and not made.flags.c_contiguous else "C"
+    copied = np.ndarray(made.shape, made.dtype, memory, order=order)
+    copied[...] = made
+    return copied
 
 
 def close_around(memory: np.ndarray, first: int, end: int) -> None:

@@ -1,4 +1,4 @@
-"""What codecs do with each element, a GPU does to the bit as NumPy, and refuses what the CPU refuses."""
+"""What codecs do with each element, a GPU and the C library do to the bit as NumPy, and refuse what that refuses."""
 
 from __future__ import annotations
 
@@ -41,9 +41,11 @@ def numbers(dtype: np.dtype, shape: tuple[int, ...], seed: int) -> np.ndarray:
     return made.astype(dtype).reshape(shape)
 
 
-def outcome(step: Step, direction: str, chunks: Any, device: Any) -> Any:
-    """What a codec makes of chunks, or its error: message and index."""
+def outcome(step: Step, direction: str, chunks: Any, device: Any, by_library: bool = False) -> Any:
+    """What a codec makes of chunks, or its error: message and index. `by_library`: by the C library where it can."""
     try:
+        if by_library:
+            return getattr(step, direction)(chunks, device)
         given = chunks if device is CPU else on(device, chunks)
         found = getattr(step.codec, direction)(given, step.spec, device)
         if device is CPU:
@@ -58,15 +60,20 @@ def outcome(step: Step, direction: str, chunks: Any, device: Any) -> Any:
 
 
 def check(step: Step, direction: str, chunks: np.ndarray, gpu: Any) -> None:
-    """The GPU's outcome is that of the CPU, bits of NaNs too."""
-    want, found = outcome(step, direction, chunks, CPU), outcome(step, direction, chunks, gpu)
+    """The outcomes of the GPU and of the C library are that of NumPy, bits of NaNs too."""
+    want = outcome(step, direction, chunks, CPU)
+    for found in (outcome(step, direction, chunks, gpu), outcome(step, direction, chunks, CPU, by_library=True)):
+        compare(found, want)
+
+
+def compare(found: Any, want: Any) -> None:
     assert isinstance(found, np.ndarray) == isinstance(want, np.ndarray), (want, found)
     if not isinstance(want, np.ndarray):
         assert found == want
         return
     assert (found.dtype, found.shape) == (want.dtype, want.shape)
     word = f"u{want.dtype.itemsize}"
-    np.testing.assert_array_equal(found.view(word), np.ascontiguousarray(want).view(word))
+    np.testing.assert_array_equal(*(np.ascontiguousarray(each).view(word) for each in (found, want)))
 
 
 def both(name: str, given: dict[str, Any], dtype: Any, shape: tuple[int, ...], seed: int, gpu: Any = GPU) -> None:

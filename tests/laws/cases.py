@@ -95,6 +95,19 @@ SMALL = {
         )
         for cname in ("none", "lz4", "zstd")
     },
+    **{
+        f"nvcomp_batch {name}": CodecCase(find("nvcomp_batch", {"algorithm": name}, 2), TEXT, peer=peer)
+        for name, peer in (
+            ("lz4", numcodecs.LZ4()),
+            ("snappy", peer("imagecodecs_snappy")),
+            ("zstd", numcodecs.Zstd()),
+        )
+    },
+    "gdeflate": ours("zarrs.gdeflate", TEXT, level=1),
+    "lz4h5": CodecCase(
+        find("imagecodecs_lz4h5", {"blocksize": 40}), TEXT, peer=peer("imagecodecs_lz4h5"), is_exact=True
+    ),
+    "lzf": CodecCase(find("imagecodecs_lzf", {}), TEXT, peer=peer("imagecodecs_lzf")),
     "n5_lz4": CodecCase(find("gpuzarr.n5_lz4", {"block_bytes": 64}), TEXT, is_checked=True),
     "n5_default raw": ours("n5_default", NUMBERS, codecs=[TURNED, BIG]),
     "n5_default": CodecCase(find("n5_default", {"codecs": [TURNED, BIG, GZIP]}), NUMBERS, may_gap=True),
@@ -106,6 +119,7 @@ LARGE = {
         )
         for name in ("zstd", "lz4", "zlib", "gzip", "crc32c")
     },
+    "gdeflate, 70 kB": ours("zarrs.gdeflate", plain(70_001, "mixed"), level=6),
     "snappy, 20 kB": CodecCase(find("imagecodecs_snappy", {}), MIXED, peer=peer("imagecodecs_snappy")),
     **{
         f"blosc {name}, 20 kB": shared("blosc", MIXED, {"cname": name, "shuffle": 1})

@@ -25,6 +25,16 @@ CODECS = {
         "configuration": {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 4, "blocksize": 0},
     },
     "lz4": {"name": "numcodecs.lz4", "configuration": {"acceleration": 1}},
+    **{
+        f"hdf5_bitshuffle {cname}": {
+            "name": "gpuzarr.hdf5_bitshuffle",
+            "configuration": {"elementsize": 3, "block_elements": 64, "cname": cname},
+        }
+        for cname in ("none", "lz4", "zstd")
+    },
+    "lz4h5": {"name": "imagecodecs_lz4h5", "configuration": {"blocksize": 300}},
+    "lzf": {"name": "imagecodecs_lzf", "configuration": {"header": False}},
+    "lzf with a header": "imagecodecs_lzf",
     "crc32c": "crc32c",
     "crc32c, at the start": {"name": "numcodecs.crc32c", "configuration": {"location": "start"}},
     "fletcher32": "numcodecs.fletcher32",

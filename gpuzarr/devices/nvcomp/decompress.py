@@ -8,17 +8,16 @@ same calls with CPU codecs.
 from __future__ import annotations
 
 import ctypes
-import sys
 from collections.abc import Callable
 from ctypes import POINTER, c_int, c_size_t, c_void_p
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.cuda.pinned import rounded
+from gpuzarr.devices.nvcomp.files import installed
 from gpuzarr.errors import DeviceError
 
 REQUIRED_VERSION = 6000
@@ -89,10 +88,7 @@ def load() -> Any:
 
 
 def _open() -> ctypes.CDLL:
-    """Search all folders `nvidia` of Python's path: imports would see only one, if it has an `__init__.py`."""
-    folders = [Path(p or ".", "nvidia") for p in sys.path]
-    found = [str(p) for folder in folders for p in folder.glob("*nvcomp/*/libnvcomp.so.*")]
-    for place in [*found, "libnvcomp.so.6"]:
+    for place in [*installed("libnvcomp.so.*"), "libnvcomp.so.6"]:
         try:
             return ctypes.CDLL(place)
         except OSError as error:

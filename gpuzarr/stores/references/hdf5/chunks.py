@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from gpuzarr.formats import hdf5_bitshuffle
+from gpuzarr.formats import hdf5_bitshuffle, lz4h5, lzf
 from gpuzarr.stores.parts import INLINE
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.hdf5.types import Document, Refused, filters_of, packed, type_of, why_unreadable
 
 PIECE_BYTES = 4 << 20  # about so many make a chunk of what HDF5 does not store in chunks
 MAX_CHUNK_BYTES = 1 << 30  # of one that h5py reads
+_ENCODERS: dict[str, Callable[[Any, Document], bytes]] = {  # of filters that numcodecs has not
+    hdf5_bitshuffle.NAME: lambda data, of: hdf5_bitshuffle.encoded(
+        data, of["elementsize"], of["block_elements"], of["cname"]
+    ),
+    lz4h5.NAME: lambda data, of: lz4h5.encoded(data, of["blocksize"]),
+    lzf.NAME: lambda data, _: lzf.encoded(data),
+}
 
 
 @dataclass(frozen=True)
@@ -201,8 +208,8 @@ def read_by_library(dataset: Any, how: Stored, coordinates: Sequence[int]) -> by
     whole[tuple(slice(0, size) for size in values.shape)] = values
     data: Any = whole
     for each in how.filters:
-        if each["id"] == hdf5_bitshuffle.NAME:
-            data = hdf5_bitshuffle.encoded(data, each["elementsize"], each["block_elements"], each["cname"])
+        if (encoded := _ENCODERS.get(each["id"])) is not None:
+            data = encoded(data, each)
             continue
         codec = numcodecs.get_codec({name: each[name] for name in each if name != "typesize"})
         data = codec.encode(data.reshape(-1) if data is whole and whole.dtype == object else data)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.formats import hdf5_bitshuffle
+from gpuzarr.formats import hdf5_bitshuffle, lz4h5, lzf
 
 Document = dict[str, Any]
 NOT_ATTRIBUTES = frozenset(
@@ -24,7 +24,8 @@ NOT_ATTRIBUTES = frozenset(
     )
 )  # that HDF5's dimension scales and NetCDF keep for themselves
 _BLOSC_COMPRESSORS = "blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd"
-_DEFLATE, _SHUFFLE, _FLETCHER32, _BZIP2, _BLOSC, _BITSHUFFLE, _ZSTD = 1, 2, 3, 307, 32001, 32008, 32015  # filters
+_DEFLATE, _SHUFFLE, _FLETCHER32, _BZIP2 = 1, 2, 3, 307  # filters
+_LZF, _BLOSC, _LZ4, _BITSHUFFLE, _ZSTD = 32000, 32001, 32004, 32008, 32015
 _OF_BITSHUFFLE = {0: "none", 2: "lz4", 3: "zstd"}
 
 
@@ -206,7 +207,9 @@ _CODECS: dict[int, Callable[[tuple[int, ...]], Document]] = {
     _SHUFFLE: lambda values: {"id": "shuffle", "elementsize": values[0]},
     _FLETCHER32: lambda values: {"id": "fletcher32"},
     _BZIP2: lambda values: {"id": "bz2", "level": values[0] if values else 9},
+    _LZF: lambda values: {"id": lzf.NAME, "header": False},
     _BLOSC: _blosc,
+    _LZ4: lambda values: {"id": lz4h5.NAME, "level": None, "blocksize": values[0] if values else 0},
     _BITSHUFFLE: _bitshuffle,
     _ZSTD: lambda values: {"id": "zstd", "level": values[0] if values else 3},
 }

@@ -1,0 +1,101 @@
+"""Formats of chunks that the C library decodes and encodes, each chunk by one call; and that Python can, too."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpuzarr import native
+from gpuzarr.batch import BytesSpec, EncodedBatch, address, bytes_at
+from gpuzarr.cpu import chunkwise
+from gpuzarr.cpu.chunkwise import Encoder, Fill
+from gpuzarr.cpu.functions import Call, Function, One
+from gpuzarr.devices.contract import Device
+from gpuzarr.errors import CodecError
+
+
+class Called(NamedTuple):
+    """What the C library is called with, for the calling thread; `keeper` keeps in memory what `call` points to."""
+
+    call: Call
+    keeper: Any = None
+
+
+@dataclass(frozen=True)
+class ChunkFormat:
+    """How a codec stores chunks, and how it is run on the CPU.
+
+    `name`: in errors. `to_decode` and `to_encode`: what the C library is called with; they return None where it cannot
+    be. `capacity(nbytes)`: the most that chunks of so many bytes become. `declared(chunk)`: the decoded size that a
+    chunk declares. `fill` and `encoded` do the same in Python; `fill` raises CodecError for what is damaged.
+    """
+
+    name: str
+    to_decode: Callable[[], Called | None]
+    to_encode: Callable[[], Called | None]
+    capacity: Callable[[Any], Any]
+    declared: Callable[[np.ndarray], int]
+    fill: Fill
+    encoded: Callable[[np.ndarray], bytes]
+
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
+        """See `codecs.contract.Codec.decode`."""
+        if spec.nbytes is None:
+            return chunkwise.unmeasured(self.name, chunks, device, lambda chunk: self._decode_declared(chunk, spec))
+        if not spec.nbytes or (decode := self.decode_function()) is None:
+            return chunkwise.filled(self.name, chunks, spec.nbytes, device, into, self.fill)
+        target = chunkwise.target_batch(chunks, spec.nbytes, device, into)
+        return chunkwise.by_address(self.name, chunks, target, spec.nbytes, decode)
+
+    def encode(self, chunks: EncodedBatch, device: Device) -> EncodedBatch:
+        if (encoder := self.encoder()) is not None:
+            return chunkwise.encoded_by_address(self.name, chunks, device, encoder)
+        return chunkwise.encoded(self.name, chunks, device, self.encoded)
+
+    def decode_function(self) -> Function | None:
+        """The decoder, for the calling thread, of a chunk to exactly as many bytes as there is room for; or None."""
+        return None if (called := self.to_decode()) is None else _function(called, self._decode_one)
+
+    def encoder(self) -> Encoder | None:
+        """An encoder for the calling thread; None where C cannot be called."""
+        called = self.to_encode()
+        return None if called is None else Encoder(self.capacity, _function(called, self._encode_one))
+
+    def _decode_declared(self, chunk: np.ndarray, spec: BytesSpec) -> np.ndarray:
+        """Decode a chunk of which metadata does not tell the size."""
+        nbytes = self.declared(chunk)
+        chunkwise.check_declared(nbytes, len(chunk), spec)
+        target = np.empty(nbytes, np.uint8)
+        if nbytes and (decode := self.decode_function()) is not None:
+            decode.one(address(target), nbytes, address(chunk), len(chunk))
+        else:
+            self.fill(chunk, target)
+        return target
+
+    def _decode_one(self, target: int, nbytes: int, source: int, size: int) -> int:
+        self.fill(bytes_at(source, size), bytes_at(target, nbytes))
+        return nbytes
+
+    def _encode_one(self, target: int, capacity: int, source: int, nbytes: int) -> int:
+        made = self.encoded(bytes_at(source, nbytes))
+        if len(made) > capacity:
+            raise CodecError(f"{nbytes} bytes became {len(made)}, and there is room for {capacity}")
+        ctypes.memmove(target, made, len(made))
+        return len(made)
+
+
+def _function(called: Called, otherwise: One) -> Function:
+    def one(target: int, capacity: int, source: int, size: int) -> int:
+        if (library := native.library()) is not None:
+            made: int = library.gpuzarr_call_one(ctypes.addressof(called.call), target, capacity, source, size)
+            if made > 0:
+                return made
+        return otherwise(target, capacity, source, size)
+
+    return Function(one, called.call)

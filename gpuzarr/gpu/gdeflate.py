@@ -1,0 +1,116 @@
+"""Decode and encode chunks of zarrs' gdeflate on the GPU: all pages of a batch by one call of nvCOMP.
+
+A page is what nvCOMP's batched API makes of 64 KiB: libdeflate and nvCOMP's encoder on the CPU, whose chunks that API
+decodes (nvcomp/native/gdeflate_cpu.h), make the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import ALIGNMENT, BytesSpec, EncodedBatch, Unmeasured
+from gpuzarr.devices.contract import Device
+from gpuzarr.formats import gdeflate as chunk_format
+from gpuzarr.formats.gdeflate import PAGE_BYTES
+from gpuzarr.gpu.algorithms import GDEFLATE
+from gpuzarr.gpu.compact import aligned, in_slots, places
+from gpuzarr.gpu.compress import at_multiples
+from gpuzarr.gpu.fallback import decode_on_host, faster_on_host, targets, with_host
+from gpuzarr.gpu.tables import THREADS, addresses, copy, grid
+
+_WORD = 4  # bytes: nvCOMP 6.0's answer to nvcompBatchedGdeflateDecompressGetRequiredAlignments
+
+
+def why_host(spec: BytesSpec) -> str | None:
+    """None where a GPU decodes chunks of this spec; else the reason why not."""
+    return "decoded size is not known from metadata" if spec.nbytes is None else None
+
+
+def why_host_to_encode(level: int, spec: BytesSpec) -> str | None:
+    """None where a GPU encodes chunks of this spec; else the reason why not."""
+    if level == 0:
+        return "level 0 does not compress"
+    if spec.nbytes is None:
+        return "the size to compress is not known from metadata"
+    return "there is nothing to compress" if spec.nbytes == 0 else None
+
+
+def decode(
+    codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
+) -> EncodedBatch:
+    """Decode a batch whose decoded size `spec.nbytes` is known. `codec` decodes on the host what is unsound."""
+    nbytes = spec.nbytes or 0
+    into = targets(chunks, nbytes, device, into)
+    if not len(chunks):
+        return into
+    chunks = with_host(chunks, device)
+    assert chunks.host is not None
+    pages = chunk_format.pages(chunks.host, chunks.starts, chunks.sizes, nbytes)
+    on_gpu = pages.good & (nbytes > 0)
+    some = np.flatnonzero(on_gpu)
+    each, largest = np.full(len(some), nbytes), np.full(len(some), min(nbytes, PAGE_BYTES))
+    on_gpu[some[faster_on_host(GDEFLATE, each, largest, each, 0.0, device)]] = False
+    _launch(pages, on_gpu, chunks, into, device)
+    decode_on_host(codec, chunks, np.flatnonzero(~on_gpu), spec, device, into)
+    return into
+
+
+def _launch(
+    pages: chunk_format.Pages, on_gpu: np.ndarray, chunks: EncodedBatch, into: EncodedBatch, device: Device
+) -> None:
+    (begins, _copies), some = _aligned(chunks, on_gpu, device), on_gpu[pages.chunk]
+    chunk, shift = pages.chunk[some], begins - addresses(chunks, device)
+    source = np.uint64(device.address(chunks.data)) + pages.source[some].astype(np.uint64) + shift[chunk]
+    target = addresses(into, device)[chunk] + pages.target[some].astype(np.uint64)
+    device.decompress(GDEFLATE, source, pages.size[some], target, pages.nbytes[some], chunk)
+
+
+def _aligned(chunks: EncodedBatch, on_gpu: np.ndarray, device: Device) -> tuple[np.ndarray, Any]:
+    """Addresses of the chunks, and the memory of copies of those that did not begin at a word."""
+    found = addresses(chunks, device)
+    odd = np.flatnonzero((found % np.uint64(_WORD) != 0) & on_gpu)
+    if not len(odd):
+        return found, None
+    copies = device.encoded_batch(chunks.sizes[odd])
+    copy(device, found[odd], addresses(copies, device), chunks.sizes[odd])
+    found[odd] = addresses(copies, device)
+    return found, copies
+
+
+def encode(level: int, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
+    """Encode a batch of chunks of `spec.nbytes` bytes each. Chunks of which nvCOMP refuses a page get 0 bytes."""
+    nbytes, count = spec.nbytes or 0, len(chunks)
+    if not count:
+        return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
+    pages = chunk_format.count_of(nbytes)
+    chunks, at = at_multiples(_WORD, chunks, device), np.arange(pages) * PAGE_BYTES
+    sources = (addresses(chunks, device)[:, None] + at.astype(np.uint64)).reshape(-1)
+    sizes = np.tile(np.minimum(PAGE_BYTES, nbytes - at), count)
+    slot_bytes = aligned(device.compressed_capacity(GDEFLATE, int(sizes.max())))
+    slots, where = in_slots(len(sizes), slot_bytes, device)
+    made = device.compress(GDEFLATE, sources, sizes, where, effort(level))
+    offset, total = (device.empty(8 * n).view(np.uint64) for n in (len(sizes), count))
+    layout = device.kernel("gdeflate_write.cu", "gdeflate_layout")
+    layout((count,), (THREADS,), (made, np.uint64(pages), offset, total, np.uint32(count)))
+    most = chunk_format.header_bytes(nbytes) + pages * slot_bytes
+    (starts, total), target = places(device, total, 0), device.empty(count * aligned(most))
+    arguments = (slots, np.uint64(slot_bytes), made, offset, total, starts, np.uint64(pages), np.uint64(nbytes))
+    write = device.kernel("gdeflate_write.cu", "gdeflate_write")
+    rows = grid(np.full(len(sizes), slot_bytes))
+    write(rows, (THREADS,), (*arguments, target, np.uint64(len(target)), np.uint32(count)))
+    return Unmeasured(target, starts, total, most)
+
+
+def effort(level: int) -> int:
+    """nvCOMP's effort for a level of libdeflate: 2 compresses about as levels 1 to 3, 4 as 6, 5 as those above 8."""
+    return 2 if level <= 3 else 4 if level <= 8 else 5
+
+
+def encode_scratch_bytes(level: int, nbytes: int, before: int, device: Device) -> tuple[int, int]:
+    """See `codecs.contract.KnowsEncodeScratch`: an aligned copy, slots and scratch of pages, the chunk."""
+    pages, largest = chunk_format.count_of(nbytes), min(nbytes, PAGE_BYTES)
+    slots = pages * (device.compressed_capacity(GDEFLATE, largest) + ALIGNMENT)
+    made = slots + chunk_format.header_bytes(nbytes)
+    return before + slots + made + pages * device.compression_scratch(GDEFLATE, largest, effort(level)), made

@@ -1,0 +1,68 @@
+"""zfp: what libzfp decodes by its own functions is what zfpy decodes, and both find what is cut short or too long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import zfpy
+
+from gpuzarr.batch import ChunkSpec, EncodedBatch
+from gpuzarr.codecs import parse
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.cpu import zfp_library
+from gpuzarr.devices.cpu import CPU
+from gpuzarr.errors import CodecError
+
+MODES: dict[str, dict[str, Any]] = {
+    "reversible": {},
+    "fixed_accuracy": {"tolerance": 0.01},
+    "fixed_precision": {"precision": 9},
+    "fixed_rate": {"rate": 5.3},
+}
+NUMBERS = {"fixed_accuracy": 4, "fixed_precision": 3, "fixed_rate": 2}  # of modes, in numcodecs
+SHAPES = [(1,), (130,), (9, 13), (5, 1, 7), (3, 4, 5, 6), ()]
+
+
+@pytest.fixture(params=["libzfp", "zfpy"])
+def decoder(request, monkeypatch):
+    if request.param == "zfpy":
+        monkeypatch.setattr(zfp_library, "library", lambda: None)
+    else:
+        assert zfp_library.library() is not None
+
+
+def made(mode: str, dtype: str, shape: tuple[int, ...], header: bool) -> tuple[Chain, bytes, np.ndarray]:
+    """A chain, a chunk that zfpy has made, and its elements."""
+    values = np.cumsum(np.random.default_rng(4).normal(size=shape) * 30).astype(dtype).reshape(shape or (1,))
+    stored = zfpy.compress_numpy(values, write_header=header, **MODES[mode])
+    name, given = ("numcodecs.zfpy", {"mode": NUMBERS[mode]}) if header else ("zfp", {"mode": mode})
+    chain = Chain.build(
+        parse([{"name": name, "configuration": {**given, **MODES[mode]}}]), ChunkSpec(shape, np.dtype(dtype))
+    )
+    expected = zfpy.decompress_numpy(zfpy.compress_numpy(values, **MODES[mode]))
+    return chain, stored, expected.reshape(shape)
+
+
+def decoded(chain: Chain, stored: bytes) -> np.ndarray:
+    chunk = np.frombuffer(stored, np.uint8)
+    batch: np.ndarray = chain.decode(EncodedBatch(chunk, np.zeros(1, np.int64), np.array([len(chunk)])), CPU)
+    return batch[0]
+
+
+@pytest.mark.parametrize("header", [False, True], ids=["zfp", "zfpy"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32", "float64"])
+def test_elements_are_those_of_zfpy_and_damage_is_found(decoder, header, mode, dtype):
+    if mode not in NUMBERS and header:
+        pytest.skip("numcodecs writes no such chunks")
+    for shape in SHAPES:
+        chain, stored, expected = made(mode, dtype, shape, header)
+        assert decoded(chain, stored).tobytes() == expected.tobytes(), shape
+        damaged = [stored + bytes(8), stored + b"\xff" * 8, stored + stored, stored[:-1]]
+        if zfp_library.library() is not None:  # zfpy alone does not see that a word is missing which changes nothing
+            damaged += [stored[:-8], stored[:-16]]
+        for bad in damaged:
+            with pytest.raises(CodecError):
+                decoded(chain, bad)
