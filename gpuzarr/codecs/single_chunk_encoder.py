@@ -53,12 +53,12 @@ def _alone(encode: ElementsEncoder, otherwise: ChunkEncoder) -> ChunkEncoder:
 
 
 def _program(steps: tuple[Step, ...]) -> Program | None:
-    """The program of all steps; None where one is none, or refuses elements."""
+    """The program of all steps; None where one is none."""
     found = [step.encode_program for step in steps]
     made = found[0]
     for each in found[1:]:
         made = None if made is None or each is None else made.then(each)
-    return None if made is None or made.may_refuse else made
+    return made
 
 
 def _addressed(encoder: Encoder, nbytes: int, otherwise: ChunkEncoder) -> ChunkEncoder:
@@ -87,7 +87,8 @@ def _looped(
     def encoded(chunk: np.ndarray) -> Any:
         if chunk.dtype != loop.program.source or not chunk.flags.c_contiguous:
             return otherwise(chunk)
-        loop.at(source, address(chunk), count)
+        if not loop.at(source, address(chunk), count):
+            return otherwise(chunk)
         if last is None:
             return view
         stored = last(made)

@@ -229,7 +229,7 @@ def _encoder(text: bool) -> ElementsEncoder:
 
 
 def _of_objects(encode: Callable[[np.ndarray], Any]) -> ElementsEncoder:
-    return lambda chunk: encode(chunk.reshape(-1).astype(object, copy=False))
+    return lambda chunk: encode(np.require(chunk.reshape(-1), object, "W"))  # numcodecs takes no read-only array
 
 
 def _written(name: str, chunks: Any, device: Device, encode: ElementsEncoder) -> EncodedBatch:

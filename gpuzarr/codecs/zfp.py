@@ -25,7 +25,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 
 _WORD = 8  # bytes; zfp writes whole words
-_HEADER_BYTES = 24  # in whole words
+_HEADER_BYTES = 24  # of the longest header, in whole words
 _PARAMETERS = {
     "reversible": (),
     "fixed_accuracy": ("tolerance",),
@@ -192,7 +192,7 @@ def _decoder(spec: ChunkSpec, mode_of: ModeOf, header: bool) -> ElementsDecoder:
     room = np.empty(0, np.uint8)
 
     def fill(chunk: np.ndarray, target: np.ndarray) -> None:
-        nonlocal room  # kept from chunk to chunk
+        nonlocal room  # of the last chunk, used again
         elements = np.empty(shape, of.dtype) if is_promoted else target.reshape(shape)
         mode, options, encoded = mode_of(chunk, of)
         needed = len(chunk) + _max_bytes(encoded) + options.get("minbits", 0) * _blocks(encoded) // 8
@@ -237,8 +237,8 @@ def _decode(
     """Decode a chunk, of the shape of `spec`, to exactly `target`. CodecError where it is cut short, or something
     follows it.
 
-    zfp does not know where its input ends, so the chunk is copied to `room`, which has as many more bytes as zfp may
-    read; but it tells how much it has read.
+    libzfp may read beyond its input, but tells how much it has read. So the chunk is copied to `room`, which is longer
+    by as much as it may read.
     """
     size = len(chunk)
     if size % _WORD:
@@ -261,11 +261,10 @@ def _decode(
 
 
 def _whole(data: bytes, spec: ChunkSpec, mode: str, options: dict[str, Any], header: bool) -> np.ndarray:
-    """Decode a chunk by zfpy, which does not tell how much zfp has read, and check that it is complete.
+    """Decode a chunk by zfpy, which does not tell how much it has read, and check that it is complete.
 
-    If other padding gives other elements, the chunk is cut short. Appended bytes are found by the size of such a chunk,
-    where the mode fixes it, or else by encoding once more. A chunk that encoding makes again of its elements needs no
-    more checks.
+    If other padding gives other elements, the chunk is cut short. Trailing bytes are found by its size where the mode
+    fixes that, else by encoding the elements again. A chunk that this reproduces needs no more checks.
     """
     library, padding = _library(), _max_bytes(spec)
 

@@ -17,7 +17,7 @@ from gpuzarr.dtypes.element_program import Program
 
 @dataclass(frozen=True)
 class Loop:
-    """A program that the C library runs, with at least one instruction. It refuses no element."""
+    """A program that the C library runs, with at least one instruction."""
 
     program: Program
     library: Any
@@ -28,17 +28,20 @@ class Loop:
     def of(cls, program: Program | None) -> Loop | None:
         """The loop of a program; None where the C library does not run it."""
         library = native.library()
-        if program is None or library is None or program.may_refuse:
+        if program is None or library is None:
             return None
         found = cls(program, library, address(program.words), len(program.words))
         return found if found.at(0, 0, 0) else None
 
     def at(self, target: int, source: int, count: int) -> bool:
-        """Run it on `count` elements at address `source`, of any alignment; False where it is not run here."""
-        return bool(self.library.gpuzarr_program(self.table, self.length, source, target, count))
+        """Run it on `count` elements at address `source`, of any alignment.
+
+        False where it refuses an element, which is then for the codec to say, or where it is not run here.
+        """
+        return bool(self.library.gpuzarr_program(self.table, self.length, source, target, count) > 0)
 
     def of_batch(self, values: np.ndarray) -> np.ndarray | None:
-        """What becomes of an array, of either byte order and any strides; None where its elements are others."""
+        """What becomes of an array, of either byte order and any strides; None where that is for the codec."""
         source = self.program.source
         if values.dtype != source:
             if values.dtype.newbyteorder("=") != source:
@@ -46,5 +49,4 @@ class Loop:
             values = values.astype(source)
         values = np.ascontiguousarray(values)
         made = np.empty(values.shape, self.program.dtype)
-        self.at(address(made), address(values), values.size)
-        return made
+        return made if self.at(address(made), address(values), values.size) else None

@@ -13,7 +13,7 @@ from typing import Any
 
 from gpuzarr.errors import GpuZarrWarning, warn
 
-VERSION = 20  # of version.c: one more whenever what a function takes or does changes
+VERSION = 22  # of version.c: one more whenever what a function takes or does changes
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),
@@ -31,6 +31,7 @@ _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "vlen_bytes": ("n", "anna"),
     "vlen_characters": ("n", "anna"),
     "xxh32": ("n", "an"),
+    "sums": ("", "naann"),
     "turn": ("", "naaannaa"),
     "count_common_blosc": ("n", "naan"),
     "open_files": ("n", "nanaaa"),

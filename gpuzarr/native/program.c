@@ -3,27 +3,9 @@
 //
 // A program is a table of four words an instruction, as in kernels/program.cuh; the last one means nothing here.
 #include <math.h>
-#include <string.h>
-#include "native.h"
+#include "program.h"
 
-typedef uint64_t u64;
-
-enum { CONVERT, ADD, SUBTRACT, MULTIPLY, DIVIDE, RINT, KEEP_BITS, KEEP_LEADING_BITS };  // operations
-enum { BOOL, UNSIGNED, SIGNED, FLOAT16, BFLOAT16, FLOAT32, FLOAT64 };                   // kinds
-enum { U8, I8, U16, I16, U32, I32, U64, I64, F32, F64, B8, TYPES };                     // types
-enum { BLOCK = 512, MAX_INSTRUCTIONS = 64 };
-
-typedef void Run(const void *from, void *to, i64 n, u64 first);
-
-#define LOOP(name, S, T, expression)                                                                     \
-    FOR_CORES static void name(const S *restrict from, T *restrict to, i64 n, u64 first)                 \
-    {                                                                                                    \
-        (void)first;                                                                                     \
-        for (i64 i = 0; i < n; i++) {                                                                    \
-            const S x = from[i];                                                                         \
-            to[i] = (T)(expression);                                                                     \
-        }                                                                                                \
-    }
+enum { BLOCK = 512, MAX_INSTRUCTIONS = 64, MAX_REPLACED = 8 };
 
 // What x86 makes of a float in an integer: of one out of range the least number, or its lowest bits.
 #define TWO_63 0x1p63f
@@ -67,45 +49,6 @@ static Run *const convert[TYPES][TYPES] = {
     FROM_FLOAT(float),      FROM_FLOAT(double),    FROM_INTEGER(uint8_t),
 };
 
-static inline float float_of(u64 word)
-{
-    uint32_t bits = (uint32_t)word;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-static inline double double_of(u64 word)
-{
-    double x;
-    memcpy(&x, &word, sizeof x);
-    return x;
-}
-
-static inline uint32_t bits_of_float(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-static inline u64 bits_of_double(double x)
-{
-    u64 bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-// To the nearest whole number, ties to even. From `half` on all are whole; a sum with zero makes a NaN quiet. What is
-// chosen is chosen by bits, so that no branch is in the way of vectors.
-#define WHOLE(T, U, x, half, bits_of, of)                                                                \
-    ({                                                                                                   \
-        const U sign = bits_of(x) & ~((U)-1 >> 1), size = bits_of(x) ^ sign;                             \
-        const U chosen = (U)0 - (U)(size < bits_of(half));                                               \
-        const U rounded = bits_of((of(size) + half) - half), same = bits_of(x + 0) & (U)-1 >> 1;         \
-        of((rounded & chosen) | (same & ~chosen) | sign);                                                \
-    })
-
 #define OF_WORDS(T)                                                                                      \
     LOOP(T##_add, T, T, x + (T)first) LOOP(T##_subtract, T, T, x - (T)first) LOOP(T##_multiply, T, T, x * (T)first)
 #define OF_REALS(T, of)                                                                                  \
@@ -118,8 +61,8 @@ OF_WORDS(uint32_t)
 OF_WORDS(uint64_t)
 OF_REALS(float, float_of)
 OF_REALS(double, double_of)
-LOOP(float_rint, float, float, WHOLE(float, uint32_t, x, 0x1p23f, bits_of_float, float_of))
-LOOP(double_rint, double, double, WHOLE(double, u64, x, 0x1p52, bits_of_double, double_of))
+LOOP(float_rint, float, float, WHOLE_FLOAT(x))
+LOOP(double_rint, double, double, WHOLE_DOUBLE(x))
 
 #define WORDS(T) (Run *)T##_add, (Run *)T##_subtract, (Run *)T##_multiply
 static Run *const compute[TYPES][4] = {
@@ -152,10 +95,16 @@ OF_BITS(uint64_t)
 static Run *const bits[4][2] = {BITS(uint8_t), BITS(uint16_t), BITS(uint32_t), BITS(uint64_t)};
 
 typedef struct {
-    Run *run;
-    u64 first;
-    i64 before, after;  // bytes of an element
-} Instruction;
+    u64 number;
+    i64 width;
+    int at_type, end;  // the type that is looked at; the part before which the number is put
+} Replaced;
+
+typedef struct {
+    Part parts[MAX_INSTRUCTIONS * MAX_PARTS];
+    Replaced replaced[MAX_REPLACED];
+    int length, replacing;
+} Program;
 
 static int log_of(i64 width)
 {
@@ -191,41 +140,101 @@ static Run *function_of(u64 operation, u64 kind, u64 to, u64 first)
     return compute[type][operation - ADD];
 }
 
-static i64 parse(const u64 *words, i64 length, Instruction *made)
+static void add_part(Program *program, Run *run, u64 first, i64 before, i64 after)
 {
+    program->parts[program->length++] = (Part){.run = run, .first = first, .before = before, .after = after};
+}
+
+// Add an instruction; 0 for one that is not done here.
+static int add(Program *program, const u64 *words)
+{
+    const u64 head = words[0], operation = head & 255, kind = head >> 8 & 0xffff, to = head >> 24 & 0xffff;
+    const i64 before = (i64)(kind >> 4), after = (i64)(to >> 4);
+    const int type = type_of(kind), made = type_of(to);
+    if (operation < REPLACE) {
+        Run *run = function_of(operation, kind, to, words[1]);
+        if (run) add_part(program, run, words[1], before, after);
+        return run != NULL;
+    }
+    if (type < 0 || made < 0) return 0;
+    if (operation == REPLACE) {
+        if (program->replacing == MAX_REPLACED || !mask_of(type)) return 0;
+        program->replaced[program->replacing++] = (Replaced){words[2], after, type, (int)(head >> 40)};
+        add_part(program, NULL, words[1], before, before);
+        return 1;
+    }
+    int parts = checked_parts(operation, type, made, words[1], words[2], convert, program->parts + program->length);
+    program->length += parts;
+    return parts;
+}
+
+static int parse(const u64 *words, i64 length, Program *program)
+{
+    int starts[MAX_INSTRUCTIONS + 1], number = 0;
+    program->length = program->replacing = 0;
     if (length < 1 || length > MAX_INSTRUCTIONS) return 0;
     for (i64 i = 0; i < length; i++) {
-        u64 head = words[4 * i], kind = head >> 8 & 0xffff, to = head >> 24 & 0xffff;
-        made[i] = (Instruction){function_of(head & 255, kind, to, words[4 * i + 1]), words[4 * i + 1], (i64)(kind >> 4),
-                                (i64)(to >> 4)};
-        if (!made[i].run) return 0;
+        starts[i] = program->length;
+        if (!add(program, words + 4 * i)) return 0;
+    }
+    starts[length] = program->length;
+    for (i64 i = 0; i < length; i++) {  // now that it is known where the parts of later instructions begin
+        if ((words[4 * i] & 255) != REPLACE) continue;
+        Replaced *replaced = program->replaced + number++;
+        if (i + 1 + replaced->end > length) return 0;
+        replaced->end = starts[i + 1 + replaced->end];
     }
     return 1;
 }
 
+// Put the numbers that replace before part `at`. What was replaced first is put last, as it counts.
+static void put_numbers(const Program *program, int at, void *to, i64 n, uint8_t (*masks)[BLOCK])
+{
+    for (int k = program->replacing - 1; k >= 0; k--)
+        if (program->replaced[k].end == at) put_masked(to, n, program->replaced[k].width, program->replaced[k].number, masks[k]);
+}
+
+// Run all parts on a block; at the end the elements are in `end`, if it is given, else at the address that is returned.
+// NULL where an element is refused.
+static void *run_block(const Program *program, const void *from, void *end, i64 n, u64 (*room)[BLOCK])
+{
+    uint8_t masks[MAX_REPLACED][BLOCK];
+    void *to = NULL;
+    for (int i = 0, k = 0; i < program->length; i++, from = to) {
+        const Part *part = program->parts + i;
+        to = i + 1 == program->length && end ? end : room[i & 1];
+        if (part->run) part->run(from, to, n, part->first);
+        else if (part->check) {
+            if (part->check(from, to, n, part->first, part->second)) return NULL;
+        } else {
+            mask_of(program->replaced[k].at_type)(from, to, n, part->first, masks[k]);
+            k++;
+        }
+        if (program->replacing) put_numbers(program, i + 1, to, n, masks);
+    }
+    return to;
+}
+
 // Run a program on n elements from `source` to `target`, which do not overlap. Returns 1; 0, and does nothing, where it
-// has an instruction that is not done here.
+// has an instruction that is not done here; -1 where it refuses an element.
 EXPORT i64 gpuzarr_program(const u64 *words, i64 length, const char *source, char *target, i64 n)
 {
-    Instruction instructions[MAX_INSTRUCTIONS];
-    if (!parse(words, length, instructions)) return 0;
-    i64 before = instructions[0].before, after = instructions[length - 1].after;
-    int is_aligned = (uintptr_t)source % (uintptr_t)before == 0 && (uintptr_t)target % (uintptr_t)after == 0;
-    if (length == 1 && is_aligned) {
-        instructions[0].run(source, target, n, instructions[0].first);
+    Program program;
+    if (!parse(words, length, &program)) return 0;
+    const i64 before = program.parts[0].before, after = program.parts[program.length - 1].after;
+    const int is_aligned = (uintptr_t)source % (uintptr_t)before == 0 && (uintptr_t)target % (uintptr_t)after == 0;
+    if (program.length == 1 && program.parts[0].run && is_aligned) {
+        program.parts[0].run(source, target, n, program.parts[0].first);
         return 1;
     }
     u64 room[2][BLOCK], aligned[BLOCK];
     for (i64 at = 0; at < n; at += BLOCK) {
-        i64 some = n - at < BLOCK ? n - at : BLOCK;
+        const i64 some = n - at < BLOCK ? n - at : BLOCK;
         const void *from = source + at * before;
         if (!is_aligned) from = memcpy(aligned, from, (size_t)(some * before));
-        for (i64 i = 0; i < length; i++) {
-            void *to = i + 1 == length && is_aligned ? (void *)(target + at * after) : room[i & 1];
-            instructions[i].run(from, to, some, instructions[i].first);
-            from = to;
-        }
-        if (!is_aligned) memcpy(target + at * after, from, (size_t)(some * after));
+        const void *made = run_block(&program, from, is_aligned ? target + at * after : NULL, some, room);
+        if (!made) return -1;
+        if (!is_aligned) memcpy(target + at * after, made, (size_t)(some * after));
     }
     return 1;
 }

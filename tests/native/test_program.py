@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gpuzarr.batch import address
+from gpuzarr.batch import ChunkSpec, address
+from gpuzarr.codecs import find
+from gpuzarr.codecs.step import Step
 from gpuzarr.cpu.programs import Loop
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.dtypes.element_program import Program
+from gpuzarr.errors import CodecError
 
 PROGRAMS = {
     "one instruction": (Program.of(np.dtype("i2")).converted(np.dtype("f8")), lambda x: x.astype("f8")),
@@ -47,3 +51,26 @@ def test_what_is_not_done_in_c_has_no_loop():
     assert Loop.of(None) is None and Loop.of(Program.of(dtype)) is None
     assert Loop.of(Program.of(dtype).computed(np.add, np.nan)) is None  # of two NaNs the one in front stays
     assert Loop.of(Program.of(np.dtype("f2")).converted(dtype)) is None
+
+
+def test_what_is_refused_anywhere_is_for_the_codec_to_say():
+    codec, spec = find("cast_value", {"data_type": "int16"}, 3), ChunkSpec((2000,), np.dtype("f4"))
+    loop = Loop.of(codec.program(spec, "encode"))
+    assert loop is not None
+    values = np.arange(2000, dtype="f4")[None]
+    np.testing.assert_array_equal(loop.of_batch(values), values)
+    for place, bad in ((0, np.nan), (700, 40000), (1999, -np.inf)):
+        wrong = values.copy()
+        wrong[0, place] = bad
+        assert loop.of_batch(wrong) is None
+        with pytest.raises(CodecError, match="cast_value"):
+            Step(codec, spec).encode(wrong, CPU)
+
+
+def test_the_first_number_that_replaces_counts_and_what_is_replaced_is_not_refused():
+    pairs = [["NaN", 9], [0, 8], ["NaN", 7], [1e9, 6]]
+    codec = find("cast_value", {"data_type": "uint8", "scalar_map": {"encode": pairs}}, 3)
+    loop = Loop.of(codec.program(ChunkSpec((5,), np.dtype("f8")), "encode"))
+    assert loop is not None
+    made = loop.of_batch(np.array([np.nan, 0, 1e9, 5, -0.0]))
+    assert made is not None and made.tolist() == [9, 8, 6, 5, 8]
