@@ -13,7 +13,7 @@ from typing import Any
 
 from gpuzarr.errors import GpuZarrWarning, warn
 
-VERSION = 22  # of version.c: one more whenever what a function takes or does changes
+VERSION = 23  # of version.c: one more whenever what a function takes or does changes
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),

@@ -31,6 +31,11 @@ OF_INTEGER(int64_t)
 OF_FLOAT(float)
 OF_FLOAT(double)
 
+// A bool is true where its byte is not 0, whatever else it is.
+#define OF_BOOL(T, name) LOOP(bool_to_##name, uint8_t, T, x != 0)
+OF_BOOL(uint8_t, u8) OF_BOOL(uint16_t, u16) OF_BOOL(uint32_t, u32) OF_BOOL(uint64_t, u64)
+OF_BOOL(float, f32) OF_BOOL(double, f64) OF_BOOL(uint8_t, b8)
+
 #define FROM_INTEGER(S)                                                                                  \
     {(Run *)S##_to_u8, (Run *)S##_to_u8, (Run *)S##_to_u16, (Run *)S##_to_u16, (Run *)S##_to_u32,        \
      (Run *)S##_to_u32, (Run *)S##_to_u64, (Run *)S##_to_u64, (Run *)S##_to_f32, (Run *)S##_to_f64,      \
@@ -46,7 +51,7 @@ OF_FLOAT(double)
 static Run *const convert[TYPES][TYPES] = {
     FROM_INTEGER(uint8_t),  FROM_INTEGER(int8_t),  FROM_INTEGER(uint16_t), FROM_INTEGER(int16_t),
     FROM_INTEGER(uint32_t), FROM_INTEGER(int32_t), FROM_INTEGER(uint64_t), FROM_INTEGER(int64_t),
-    FROM_FLOAT(float),      FROM_FLOAT(double),    FROM_INTEGER(uint8_t),
+    FROM_FLOAT(float),      FROM_FLOAT(double),    FROM_INTEGER(bool),
 };
 
 #define OF_WORDS(T)                                                                                      \

@@ -3,5 +3,5 @@
 // Compared with VERSION of __init__.py: a library that was compiled from other sources is not used.
 EXPORT i64 gpuzarr_version(void)
 {
-    return 22;
+    return 23;
 }

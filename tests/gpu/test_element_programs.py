@@ -99,6 +99,14 @@ def test_astype(before: str, after: str, shape: tuple[int, ...], seed: int) -> N
     both("numcodecs.astype", {"decode_dtype": before, "encode_dtype": after}, before, shape, seed)
 
 
+@pytest.mark.parametrize("after", [*INTEGERS, *FLOATS])
+def test_a_bool_is_true_by_any_bit_of_its_byte(after: str) -> None:
+    values = np.arange(256, dtype=np.uint8).reshape(2, 128).view(bool)
+    step = Step(find("numcodecs.astype", {"encode_dtype": after}, 3), ChunkSpec((128,), values.dtype))
+    for found in (outcome(step, "encode", values, GPU), outcome(step, "encode", values, CPU, by_library=True)):
+        compare(found, (np.arange(256).reshape(2, 128) > 0).astype(after))
+
+
 @given(st.sampled_from(FLOATS), st.sampled_from(ALL), st.integers(0, 999), st.data())
 def test_what_becomes_of_a_float_does_not_depend_on_its_place(before: str, after: str, seed: int, data: Any) -> None:
     codec = find("numcodecs.astype", {"decode_dtype": before, "encode_dtype": after}, 3)
