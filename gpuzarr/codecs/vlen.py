@@ -229,7 +229,12 @@ def _encoder(text: bool) -> ElementsEncoder:
 
 
 def _of_objects(encode: Callable[[np.ndarray], Any]) -> ElementsEncoder:
-    return lambda chunk: encode(chunk.reshape(-1).astype(object, copy=False))
+    def encoded(chunk: np.ndarray) -> Any:
+        row = chunk.reshape(-1)
+        is_taken = row.dtype.kind == "O" and row.flags.writeable  # numcodecs takes no others
+        return encode(row if is_taken else row.astype(object))
+
+    return encoded
 
 
 def _written(name: str, chunks: Any, device: Device, encode: ElementsEncoder) -> EncodedBatch:
