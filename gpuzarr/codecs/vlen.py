@@ -229,12 +229,7 @@ def _encoder(text: bool) -> ElementsEncoder:
 
 
 def _of_objects(encode: Callable[[np.ndarray], Any]) -> ElementsEncoder:
-    def encoded(chunk: np.ndarray) -> Any:
-        row = chunk.reshape(-1)
-        is_taken = row.dtype.kind == "O" and row.flags.writeable  # numcodecs takes no others
-        return encode(row if is_taken else row.astype(object))
-
-    return encoded
+    return lambda chunk: encode(np.require(chunk.reshape(-1), object, "W"))  # numcodecs takes no read-only array
 
 
 def _written(name: str, chunks: Any, device: Device, encode: ElementsEncoder) -> EncodedBatch:

@@ -166,7 +166,11 @@ def layouts(device: Any, batch: Array) -> dict[str, Any]:
         "axes": device.xp.moveaxis(turned, 1, -1) if device.gpu else np.moveaxis(turned, 1, -1),
         "chunks apart": on(device, np.repeat(batch, 2, axis=0))[::2],
     }
-    if device.gpu or batch.dtype.hasobject:
+    if device.gpu:
+        return found
+    found["read-only"] = np.array(batch)
+    found["read-only"].flags.writeable = False
+    if batch.dtype.hasobject:
         return found
     odd = np.frombuffer(b"\0" + batch.tobytes(), np.uint8)[1:].view(batch.dtype).reshape(batch.shape)
     return {**found, "odd address": odd, "other byte order": batch.astype(batch.dtype.newbyteorder("S"))}

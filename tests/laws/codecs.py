@@ -212,6 +212,19 @@ def addresses_may_be_odd(case: CodecCase, device: Any) -> None:
     assert (found == CANARY).all(), "something was written beside"
 
 
+def memory_may_be_read_only(case: CodecCase, device: Any) -> None:
+    """On the host, that of chunks to encode and that of encoded ones."""
+    if device.gpu:
+        return
+    good = encoded_batch(case.encoded())
+    given: Any = encoded_batch(case.value) if case.is_of_bytes else np.stack([case.value])
+    for memory in (good.data, given.data if case.is_of_bytes else given):
+        memory.flags.writeable = False
+    assert case.equals(case.decoded(CPU, whole(case.codec.encode(given, case.spec, CPU))[0])[0])
+    made = case.codec.decode(good, case.spec, CPU)
+    assert case.equals(whole(made)[0] if case.is_of_bytes else made[0])
+
+
 def chunks_may_be_of_unequal_sizes(case: CodecCase, device: Any) -> None:
     """Of no bytes, one, an odd number, many, where the codec takes these; and each by itself, with its size known."""
     rng, sizes = np.random.default_rng(4), []
@@ -239,7 +252,10 @@ def taken(batch: EncodedBatch, device: Any) -> list[bytes]:
     return [data[s : s + n].tobytes() for s, n in zip(batch.starts, batch.sizes, strict=True)]
 
 
-OF_A_CODEC = [what_is_encoded_is_decoded, addresses_may_be_odd, damage_names_its_chunk, flipped_bits_raise_nothing_else]
+OF_A_CODEC = [
+    *(what_is_encoded_is_decoded, addresses_may_be_odd, memory_may_be_read_only),
+    *(damage_names_its_chunk, flipped_bits_raise_nothing_else),
+]
 OF_BYTES = [other_sizes_are_refused, chunks_may_be_of_unequal_sizes]
 OF_EVERY_BYTE = [  # of a small chunk: on the CPU, whose lines decide of damage wherever there is doubt
     *(every_cut_is_refused, whatever_follows_is_refused, every_flipped_bit_is_refused_or_another_value),
