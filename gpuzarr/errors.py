@@ -253,7 +253,7 @@ class UnguardedWriteWarning(GpuZarrWarning):
 
 
 class FewReadersWarning(GpuZarrWarning):
-    """A new array has a codec that few other libraries know; the message says which do not, and which do."""
+    """A new array has a codec that few other libraries read; the message names one that cannot, and one that can."""
 
 
 class DefaultPipelineWarning(GpuZarrWarning):

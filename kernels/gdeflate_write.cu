@@ -1,10 +1,10 @@
-// Assemble chunks of zarrs' gdeflate from pages that were compressed into slots. All chunks have the same size.
+// Assemble chunks of zarrs' gdeflate from pages that were compressed into slots. All chunks decode to the same size.
 // Source of the format: gpuzarr/formats/gdeflate.py.
 //
-// Pages are numbered chunk after chunk, `pages` of each.
-//   sizes    compressed bytes of each page; 0 for one that failed, and so does its chunk
+// Pages are numbered chunk after chunk, `pages` a chunk.
+//   sizes    compressed bytes of each page; 0 if its compression failed, which fails the chunk
 //   offset   offset of each page in its chunk
-//   total    bytes of each chunk; 0 for one that failed
+//   total    bytes of each chunk; 0 if it failed
 #include "copy.cuh"
 #include "scan.cuh"
 
@@ -12,7 +12,7 @@
 #define WORD 8
 #define HEADER 16
 
-// One block of threads for each chunk: an exclusive sum over its pages, THREADS of them in each round.
+// One block of threads a chunk: an exclusive sum over its pages, THREADS in each round.
 extern "C" __global__ void __launch_bounds__(THREADS)
 gdeflate_layout(const u64* sizes, u64 pages, u64* offset, u64* total, u32 count)
 {
@@ -34,8 +34,8 @@ gdeflate_layout(const u64* sizes, u64 pages, u64* offset, u64* total, u32 count)
 
 __device__ __forceinline__ void store_word(u8* p, u64 word) { store4(p, (u32)word), store4(p + 4, (u32)(word >> 32)); }
 
-// blockIdx.x: the page; the blocks of threads of its row share its pieces. Each page writes its size, and the first of
-// a chunk also the other numbers of the header.
+// blockIdx.x: the page, which is copied by all blocks of threads of its row (blockIdx.y). With each page its size is
+// written to the header, and with the first page of a chunk the other numbers.
 //   slots, slot_bytes          page i was compressed to slots + i * slot_bytes
 //   starts, target, capacity   where chunks are written, as in compact.cu
 extern "C" __global__ void

@@ -24,10 +24,10 @@ from gpuzarr.dtypes.element_program import Program
 # they were. `stored` may be changed where it is not read-only, but not where CodecError is raised: for what is
 # damaged, and for what is unusual, which `Codec.decode` then decodes.
 AddressDecoder = Callable[[int, int, memoryview, int, int, int], None]
-# fill(stored, target): bytes of a chunk become its elements, a C-contiguous array of its shape and dtype. CodecError
-# for bad bytes.
+# fill(stored, target): decode a chunk to `target`, a C-contiguous array of its shape and dtype. CodecError for damage.
 ElementsDecoder = Callable[[np.ndarray, np.ndarray], None]
-ElementsEncoder = Callable[[np.ndarray], Any]  # of a C-contiguous array of a chunk's shape, to a bytes-like object
+# encode(chunk): a bytes-like object, of a C-contiguous array of the chunk's shape.
+ElementsEncoder = Callable[[np.ndarray], Any]
 Direction = Literal["decode", "encode"]
 Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
 
@@ -175,14 +175,14 @@ class DecodesByAddress(Protocol):
 
 @runtime_checkable
 class TakesElements(Protocol):
-    """An array->bytes codec that decodes and encodes chunk by chunk on the host, from and to memory of the caller."""
+    """An array->bytes codec that decodes and encodes single chunks on the host, to and from memory of the caller."""
 
     def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
         """Make a decoder of single chunks, for the calling thread."""
         ...
 
     def elements_encoder(self, spec: ChunkSpec) -> ElementsEncoder:
-        """Make an encoder of single chunks, for the calling thread. Any error means that a chunk is not taken."""
+        """Make an encoder of single chunks, for the calling thread. It may raise any error for a chunk."""
         ...
 
 
@@ -258,11 +258,11 @@ class KnowsEncodeScratch(Protocol):
 
 @runtime_checkable
 class HasFewReaders(Protocol):
-    """A codec that other libraries hardly know: who asks for it in a new array is warned."""
+    """A codec that few other libraries read: to make an array with it warns."""
 
     @property
     def few_readers(self) -> str | None:
-        """Which library does not read its chunks, and which does; None where this configuration is a common one."""
+        """Which library cannot read its chunks, and which can; None if most can, with this configuration."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""zarrs.gdeflate: pages of GDeflate, which a GPU decodes well. Source: `gpuzarr/formats/gdeflate.py`; zarrs."""
+"""zarrs.gdeflate: nvCOMP's variant of DEFLATE for GPUs, in pages. Source: `gpuzarr/formats/gdeflate.py`; zarrs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from gpuzarr.formats import gdeflate as chunk_format
 
 @dataclass(frozen=True)
 class Gdeflate:
-    """`level`: 0, which only stores, to 12. A GPU has fewer levels: what it writes may be larger, or smaller."""
+    """`level`: 0 (no compression) to 12. nvCOMP has fewer levels, so chunks that a GPU encodes differ in size."""
 
     names = ("zarrs.gdeflate",)
     ids = ()
     kind: ClassVar[Kind] = "bytes->bytes"
-    few_readers: ClassVar[str] = "zarr-python cannot read them; zarrs can where it is built with gdeflate"
+    few_readers: ClassVar[str] = "zarr-python cannot read its chunks; zarrs can, if built with its feature `gdeflate`"
 
     level: int = 9
 
@@ -34,8 +34,8 @@ class Gdeflate:
             raise MetadataError(f"codec 'zarrs.gdeflate': level must be 0 to 12, not {self.level!r}")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        """Each page may become larger; a GPU's nearly twice as large."""
-        return spec.resized(chunk_format.most_stored).compressed()
+        """A page may grow: nvCOMP's bound is a little more than twice its size."""
+        return spec.resized(chunk_format.max_stored_bytes).compressed()
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return gpu.gdeflate.why_host(spec)
@@ -49,7 +49,7 @@ class Gdeflate:
 
     @property
     def body_offset(self) -> int:
-        return 0  # all pages have whole words, and begin where a word does
+        return 0  # the header and the pages are whole words, so pages are aligned where their chunk is
 
     def streams(self, spec: BytesSpec) -> tuple[Algorithm, int]:
         return gpu.algorithms.GDEFLATE, chunk_format.count_of(spec.nbytes or 0) or 1
@@ -84,7 +84,7 @@ class Gdeflate:
 def _fill(chunk: np.ndarray, target: np.ndarray) -> None:
     pages = chunk_format.pages(chunk, np.zeros(1, np.int64), np.array([len(chunk)], np.int64), len(target))
     if not pages.good[0]:
-        raise CodecError(f"{len(chunk)} bytes are not the pages of {len(target)} bytes: the header does not match")
+        raise CodecError(f"the header does not fit a chunk of {len(chunk)} bytes that decodes to {len(target)} bytes")
     columns = pages.source, pages.size, pages.target, pages.nbytes
     for source, size, at, nbytes in zip(*(column.tolist() for column in columns), strict=True):
         decode_page(chunk[source : source + size], target[at : at + nbytes])

@@ -13,11 +13,11 @@ from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured, address, bytes_at
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
-from gpuzarr.cpu.blocks import block_format
-from gpuzarr.cpu.chunk_format import ChunkFormat
+from gpuzarr.cpu.blocks import block_codec
 from gpuzarr.cpu.chunkwise import Encoder
 from gpuzarr.cpu.functions import Function
 from gpuzarr.cpu.lz4_library import decode_block
+from gpuzarr.cpu.native_codec import NativeCodec
 from gpuzarr.cpu.zstd_library import decoder as zstd_decoder
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
@@ -102,30 +102,30 @@ class Hdf5Bitshuffle:
     ) -> EncodedBatch:
         if device.gpu:
             return gpu.hdf5_bitshuffle.decode(self, chunks, spec, device, into)
-        return self._format.decode(chunks, spec, device, into)
+        return self._on_cpu.decode(chunks, spec, device, into)
 
     def chunk_decoder(self) -> AddressDecoder | None:
-        """Make a decoder of whole chunks, whatever part of them is wanted."""
+        """Make a decoder, which decodes whole chunks whatever part of them is wanted."""
         return None if (decode := self.decode_function()) is None else decode.decode_chunk
 
     def decode_function(self) -> Function | None:
-        return self._format.decode_function()
+        return self._on_cpu.decode_function()
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
             return gpu.blocks_encode.encode(self._shape(spec), chunks, device)
-        return self._format.encode(chunks, device)
+        return self._on_cpu.encode(chunks, device)
 
     def chunk_encoder(self) -> Encoder | None:
-        return self._format.encoder()
+        return self._on_cpu.encoder()
 
     def _shape(self, spec: BytesSpec) -> gpu.blocks_encode.BlockShape:
         inner = gpu.hdf5_bitshuffle.algorithm(self.cname)
         return gpu.blocks_encode.BlockShape(spec.nbytes or 0, self._block, self.elementsize, inner)
 
     @property
-    def _format(self) -> ChunkFormat:
-        return block_format("bitshuffle", self.cname, self.elementsize, self._block, self._fill, self._encoded)
+    def _on_cpu(self) -> NativeCodec:
+        return block_codec("bitshuffle", self.cname, self.elementsize, self._block, self._fill, self._encoded)
 
     def _encoded(self, chunk: np.ndarray) -> bytes:
         return chunk_format.encoded(chunk, self.elementsize, self.block_elements, self.cname)
@@ -133,7 +133,7 @@ class Hdf5Bitshuffle:
     def _fill(self, chunk: np.ndarray, target: np.ndarray) -> None:
         blocks = self.blocks(EncodedBatch.of_one(chunk), len(target))
         if not blocks.good[0]:
-            raise CodecError(f"the blocks in {len(chunk)} bytes are cut short, or are not those of {len(target)} bytes")
+            raise CodecError(f"{len(chunk)} bytes are cut short, or their blocks do not decode to {len(target)} bytes")
         if len(blocks.source):
             each, whole = int(blocks.nbytes[0]), int(blocks.nbytes.sum())
             chunk_format.unshuffle(self._decompressed(chunk, blocks, whole), target[:whole], each, self.elementsize)

@@ -86,7 +86,7 @@ class Lz4:
         return chunkwise.filled("lz4", chunks, spec.nbytes, device, into, fill)
 
     def chunk_decoder(self) -> AddressDecoder | None:
-        """Make a decoder of whole chunks, whatever part of them is wanted."""
+        """Make a decoder, which decodes whole chunks whatever part of them is wanted."""
         return None if (decode := decoder()) is None else decode.decode_chunk
 
     def decode_function(self) -> Function | None:

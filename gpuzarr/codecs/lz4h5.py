@@ -1,4 +1,4 @@
-"""imagecodecs_lz4h5: chunks of HDF5's filter 32004 (hdf5plugin.LZ4). Source: imagecodecs; `formats/lz4h5.py`."""
+"""imagecodecs_lz4h5: LZ4 in blocks, HDF5's filter 32004 (hdf5plugin.LZ4). Source: imagecodecs; `formats/lz4h5.py`."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured, address
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
-from gpuzarr.cpu.blocks import block_format
-from gpuzarr.cpu.chunk_format import ChunkFormat
+from gpuzarr.cpu.blocks import block_codec
 from gpuzarr.cpu.chunkwise import Encoder
 from gpuzarr.cpu.functions import Function
 from gpuzarr.cpu.lz4_library import decode_block
+from gpuzarr.cpu.native_codec import NativeCodec
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats import lz4h5
 from gpuzarr.formats.hdf5_bitshuffle import HEADER, SIZE, Blocks
 
-_MOST_BLOCK_BYTES = 0x7E000000  # liblz4's limit
+_MAX_BLOCK_BYTES = 0x7E000000  # liblz4's limit
 
 
 @dataclass(frozen=True)
 class Lz4h5:
-    """`blocksize`: bytes of the blocks that are written; 1 GiB if it is null or 0. `level`: imagecodecs takes one; here
-    blocks are always compressed as LZ4 does it by default."""
+    """`blocksize`: decoded bytes of a block when encoding; 1 GiB if it is null or 0. `level` is accepted, as by
+    imagecodecs, but has no effect: blocks are compressed at LZ4's default."""
 
     names = (lz4h5.NAME, f"numcodecs.{lz4h5.NAME}")
     ids = (lz4h5.NAME,)
@@ -40,12 +40,12 @@ class Lz4h5:
     def __post_init__(self) -> None:
         if self.level is not None and type(self.level) is not int:
             raise MetadataError(f"codec {lz4h5.NAME!r}: level must be a whole number or null, not {self.level!r}")
-        size, most = self.blocksize, _MOST_BLOCK_BYTES
+        size, most = self.blocksize, _MAX_BLOCK_BYTES
         if size is not None and (type(size) is not int or not 0 <= size <= most):
-            raise MetadataError(f"codec {lz4h5.NAME!r}: blocksize must be at most {most} bytes, not {size!r}")
+            raise MetadataError(f"codec {lz4h5.NAME!r}: blocksize must be null or 0 to {most} bytes, not {size!r}")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        """Each block has a header, and may be stored as it is, and another encoder's blocks may be small."""
+        """Each block has a header and may be stored as it is, and other encoders may make blocks of one byte."""
         return spec.resized(lambda nbytes: HEADER + (SIZE + 1) * nbytes).compressed()
 
     def why_host(self, spec: BytesSpec) -> str | None:
@@ -69,17 +69,17 @@ class Lz4h5:
 
     @property
     def _block(self) -> int:
-        return self.blocksize or lz4h5.USUAL_BLOCK_BYTES
+        return self.blocksize or lz4h5.DEFAULT_BLOCK_BYTES
 
     def _shape(self, spec: BytesSpec) -> gpu.blocks_encode.BlockShape:
         return gpu.blocks_encode.BlockShape(spec.nbytes or 0, self._block, 0, gpu.algorithms.LZ4)
 
     @property
-    def _format(self) -> ChunkFormat:
-        return block_format("lz4h5", "lz4", 0, self._block, self._fill, lambda chunk: lz4h5.encoded(chunk, self._block))
+    def _on_cpu(self) -> NativeCodec:
+        return block_codec("lz4h5", "lz4", 0, self._block, self._fill, lambda chunk: lz4h5.encoded(chunk, self._block))
 
     def blocks(self, chunks: EncodedBatch, nbytes: int) -> Blocks:
-        """The blocks of chunks that have their bytes in host memory."""
+        """The blocks of chunks, whose bytes are in host memory, that decode to `nbytes` bytes each."""
         data = chunks.data if chunks.host is None else chunks.host
         return lz4h5.blocks_of(data, chunks.starts, chunks.sizes, nbytes)
 
@@ -88,27 +88,27 @@ class Lz4h5:
     ) -> EncodedBatch:
         if device.gpu:
             return gpu.lz4h5.decode(self, chunks, spec, device, into)
-        return self._format.decode(chunks, spec, device, into)
+        return self._on_cpu.decode(chunks, spec, device, into)
 
     def chunk_decoder(self) -> AddressDecoder | None:
-        """Make a decoder of whole chunks, whatever part of them is wanted."""
+        """Make a decoder, which decodes whole chunks whatever part of them is wanted."""
         return None if (decode := self.decode_function()) is None else decode.decode_chunk
 
     def decode_function(self) -> Function | None:
-        return self._format.decode_function()
+        return self._on_cpu.decode_function()
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
             return gpu.blocks_encode.encode(self._shape(spec), chunks, device)
-        return self._format.encode(chunks, device)
+        return self._on_cpu.encode(chunks, device)
 
     def chunk_encoder(self) -> Encoder | None:
-        return self._format.encoder()
+        return self._on_cpu.encoder()
 
     def _fill(self, chunk: np.ndarray, target: np.ndarray) -> None:
         blocks = self.blocks(EncodedBatch.of_one(chunk), len(target))
         if not blocks.good[0]:
-            raise CodecError(f"the blocks in {len(chunk)} bytes are cut short, or are not those of {len(target)} bytes")
+            raise CodecError(f"{len(chunk)} bytes are cut short, or their blocks do not decode to {len(target)} bytes")
         columns = blocks.target, blocks.nbytes, blocks.source, blocks.size
         for at, nbytes, source, size in zip(*(column.tolist() for column in columns), strict=True):
             if size == nbytes:

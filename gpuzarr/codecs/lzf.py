@@ -1,5 +1,4 @@
-"""imagecodecs_lzf: streams of LZF, also those of HDF5's filter 32000 (h5py's "lzf"). Source: imagecodecs;
-`formats/lzf.py`."""
+"""imagecodecs_lzf: LZF, also as HDF5's filter 32000 (h5py's "lzf") stores it. Source: imagecodecs; `formats/lzf.py`."""
 
 from __future__ import annotations
 
@@ -11,19 +10,19 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
-from gpuzarr.cpu.chunk_format import Called, ChunkFormat
 from gpuzarr.cpu.chunkwise import Encoder
 from gpuzarr.cpu.functions import LZF_DECODE, LZF_ENCODE, Call, Function
+from gpuzarr.cpu.native_codec import NativeCodec, OwnedCall
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats import lzf
 
-_HEADER = 4  # bytes before a stream: the decoded size, little-endian
+_HEADER = 4  # bytes of the decoded size before a stream, little-endian
 
 
 @dataclass(frozen=True)
 class Lzf:
-    """`header`: whether the decoded size, 4 bytes, stands before each stream; HDF5 has none."""
+    """`header`: whether the decoded size (4 bytes) is stored before each stream. In HDF5 it is not."""
 
     names = (lzf.NAME, f"numcodecs.{lzf.NAME}")
     ids = (lzf.NAME,)
@@ -36,7 +35,7 @@ class Lzf:
             raise MetadataError(f"codec {lzf.NAME!r}: header must be true or false, not {self.header!r}")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        """A stream of another encoder may have a token for each byte."""
+        """Other encoders may spend a token on each byte."""
         return spec.resized(lambda nbytes: 2 * nbytes + _HEADER).compressed()
 
     def why_host(self, spec: BytesSpec) -> str | None:
@@ -45,43 +44,43 @@ class Lzf:
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        return self._format.decode(chunks, spec, device, into)
+        return self._on_cpu.decode(chunks, spec, device, into)
 
     def chunk_decoder(self) -> AddressDecoder | None:
-        """Make a decoder of whole chunks, whatever part of them is wanted."""
+        """Make a decoder, which decodes whole chunks whatever part of them is wanted."""
         return None if (decode := self.decode_function()) is None else decode.decode_chunk
 
     def decode_function(self) -> Function | None:
-        return self._format.decode_function()
+        return self._on_cpu.decode_function()
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
-        return self._format.encode(chunks, device)
+        return self._on_cpu.encode(chunks, device)
 
     def chunk_encoder(self) -> Encoder | None:
-        return self._format.encoder()
+        return self._on_cpu.encoder()
 
     @property
-    def _format(self) -> ChunkFormat:
-        skipped = self._skipped
-        return ChunkFormat(
+    def _on_cpu(self) -> NativeCodec:
+        header_bytes = self._header_bytes
+        return NativeCodec(
             "lzf",
-            lambda: Called(Call(kind=LZF_DECODE, exact=1, element=skipped)),
-            lambda: Called(Call(kind=LZF_ENCODE, element=skipped)),
-            lambda nbytes: nbytes + nbytes // 32 + 1 + skipped,
+            lambda: OwnedCall(Call(kind=LZF_DECODE, exact=1, element=header_bytes)),
+            lambda: OwnedCall(Call(kind=LZF_ENCODE, element=header_bytes)),
+            lambda nbytes: nbytes + nbytes // 32 + 1 + header_bytes,
             self._declared,
             self._fill,
             self._encoded,
         )
 
     @property
-    def _skipped(self) -> int:
+    def _header_bytes(self) -> int:
         return _HEADER if self.header else 0
 
     def _declared(self, chunk: np.ndarray) -> int:
         if not self.header:
             return lzf.decoded_size(chunk.tobytes())
         if len(chunk) < _HEADER:
-            raise CodecError(f"a chunk of {len(chunk)} bytes is too short for a size")
+            raise CodecError(f"a chunk of {len(chunk)} bytes is too short for its header")
         return int.from_bytes(chunk[:_HEADER].tobytes(), "little")
 
     def _encoded(self, chunk: np.ndarray) -> bytes:
@@ -91,7 +90,7 @@ class Lzf:
     def _fill(self, chunk: np.ndarray, target: np.ndarray) -> None:
         if self.header and (declared := self._declared(chunk)) != len(target):
             raise CodecError(f"the header declares {declared} bytes, expected {len(target)}")
-        target[:] = np.frombuffer(lzf.decoded(chunk[self._skipped :].tobytes(), len(target)), np.uint8)
+        target[:] = np.frombuffer(lzf.decoded(chunk[self._header_bytes :].tobytes(), len(target)), np.uint8)
 
 
 CODEC = Lzf

@@ -1,7 +1,7 @@
-"""nvcomp_batch: what kvikio 23.06 to 25.08 wrote, each chunk one stream of nvCOMP. Source: `kvikio.nvcomp_codec`.
+"""nvcomp_batch: chunks that kvikio 23.06 to 25.08 compressed by nvCOMP. Source: `kvikio.nvcomp_codec`.
 
-These streams are of common formats: its lz4 is that of numcodecs, its snappy and zstd are plain blocks and frames. So
-the codecs of these read and write them.
+Their formats are common ones: lz4 as in numcodecs, raw snappy, and zstd frames. So the codecs of these formats read and
+write them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _CODECS: dict[str, Any] = {"lz4": Lz4, "snappy": Snappy, "zstd": Zstd}
 
 
 class NvcompBatch:
-    """A name for `lz4`, `imagecodecs_snappy` and `zstd`, as `algorithm` says. `options` tune nvCOMP's encoder."""
+    """An alias of the codec that `algorithm` names: `lz4`, `snappy` or `zstd`. `options` have no effect, except that
+    chunks without nvCOMP's header are refused."""
 
     names = ("numcodecs.nvcomp_batch",)
     ids = ("nvcomp_batch",)
@@ -27,7 +28,7 @@ class NvcompBatch:
 
     @classmethod
     def from_v2(cls, configuration: dict[str, Any]) -> Codec:
-        """The codec that has the streams of `algorithm`. UnsupportedError for those that only a GPU decodes."""
+        """The codec for the streams of `algorithm`. UnsupportedError where none of ours has them."""
         unknown = set(configuration) - {"algorithm", "options"}
         algorithm, options = configuration.get("algorithm"), configuration.get("options") or {}
         if unknown or not isinstance(algorithm, str) or not isinstance(options, dict):
@@ -35,8 +36,8 @@ class NvcompBatch:
         codec = _CODECS.get(algorithm.lower())
         if codec is None or not options.get("has_header", True):
             raise UnsupportedError(
-                f"codec 'nvcomp_batch' with {shown(configuration)} is not supported: of lz4 (with its header), snappy "
-                "and zstd the chunks are of a common format; read this array with kvikio 25.08, and copy it"
+                f"codec 'nvcomp_batch' with {shown(configuration)} is not supported: only chunks of lz4 (with its "
+                "header), snappy and zstd are in a common format; read this array with kvikio 25.08, and copy it"
             )
         made: Codec = codec()
         return made

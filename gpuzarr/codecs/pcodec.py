@@ -79,9 +79,9 @@ def _numbers(dtype: np.dtype) -> tuple[np.dtype, int]:
 
 
 def _decode(chunk: np.ndarray, out: np.ndarray) -> None:
-    """Decode exactly `out`. CodecError where the data are damaged, or something follows them.
+    """Decode to exactly `out`. CodecError if the data are damaged, or something follows them.
 
-    The function for whole files ignores trailing bytes: they are there if the data decode without the last byte.
+    pcodec's function for whole files ignores trailing bytes: there are some if the data decode without the last byte.
     """
     if pco_library.decode_exactly(chunk, out):
         return

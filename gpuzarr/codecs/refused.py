@@ -16,8 +16,8 @@ _VIRTUAL_TIFF = (
     "references with tifffile or kerchunk"
 )
 _NVCOMP = (
-    "kvikio wrote it until 25.08, in a format of nvCOMP's managers that only a GPU decodes, and that changed with its "
-    "versions; read the array with that kvikio, and store it as zstd or zarrs.gdeflate"
+    "kvikio up to 25.08 wrote it, in the format of nvCOMP's high-level managers, which only a GPU decodes and which "
+    "changed between versions; read the array with that kvikio, and copy it to zstd or zarrs.gdeflate"
 )
 
 ADVICE: dict[str, str] = {

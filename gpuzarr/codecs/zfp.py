@@ -25,7 +25,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 
 _WORD = 8  # bytes; zfp writes whole words
-_HEADER_BYTES = 24  # in whole words
+_HEADER_BYTES = 24  # of the longest header, in whole words
 _PARAMETERS = {
     "reversible": (),
     "fixed_accuracy": ("tolerance",),
@@ -47,7 +47,7 @@ _SHIFTS = {
     "uint16": (15, 0x8000),
 }  # bits, and the value that becomes 0
 _MODES = {2: "fixed_rate", 3: "fixed_precision", 4: "fixed_accuracy"}  # numbers of zfp's modes in numcodecs
-ModeOf = Callable[[np.ndarray, ChunkSpec], tuple[str, dict[str, Any]]]
+ModeOf = Callable[[np.ndarray, ChunkSpec], tuple[str, dict[str, Any], ChunkSpec]]
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class Zfp:
         return stacked("zfp", chunks, spec, self.elements_decoder(spec))
 
     def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
-        found = self.mode, self._parameters()
-        return _decoder(spec, lambda *_: found, header=False)
+        mode, options = self.mode, self._parameters()
+        return _decoder(spec, lambda _, of: (mode, options, of), header=False)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         return _compressed("zfp", chunks, device, self.elements_encoder(spec))
@@ -181,36 +181,46 @@ def _raised(batch: np.ndarray) -> np.ndarray:
 
 
 def _decoder(spec: ChunkSpec, mode_of: ModeOf, header: bool) -> ElementsDecoder:
-    """Make a decoder of chunks with or without a header. `mode_of`: the mode, and its parameter, of a chunk."""
+    """Make a decoder of chunks with or without a header.
+
+    `mode_of`: the mode of a chunk, its parameter, and the spec of what is encoded.
+    """
     _library()
     of = _promoted(spec)
-    shape, is_promoted, most = of.shape or (1,), of.dtype != spec.dtype, _max_bytes(of)
+    shape, is_promoted = of.shape or (1,), of.dtype != spec.dtype
     room = np.empty(0, np.uint8)
 
     def fill(chunk: np.ndarray, target: np.ndarray) -> None:
-        nonlocal room  # kept from chunk to chunk
+        nonlocal room  # of the last chunk, used again
         elements = np.empty(shape, of.dtype) if is_promoted else target.reshape(shape)
-        if len(room) < len(chunk) + most:
-            room = np.empty(len(chunk) + most, np.uint8)
-        _decode(chunk, elements, of, *mode_of(chunk, of), header, room[: len(chunk) + most])
+        mode, options, encoded = mode_of(chunk, of)
+        needed = len(chunk) + _max_bytes(encoded)
+        if len(room) < needed:
+            room = np.empty(needed, np.uint8)
+        _decode(chunk, elements, encoded, mode, options, header, room[:needed])
         if is_promoted:
             target[...] = _demoted(elements, spec.dtype).reshape(spec.shape)
 
     return fill
 
 
-def _header(chunk: np.ndarray, spec: ChunkSpec) -> tuple[str, dict[str, Any]]:
-    """Check, before anything is decoded, that a header fits the spec; its mode and parameter."""
+def _header(chunk: np.ndarray, spec: ChunkSpec) -> tuple[str, dict[str, Any], ChunkSpec]:
+    """Check, before anything is decoded, that a header fits the spec; its mode and parameter, and its own spec.
+
+    Its shape may be another one of as many elements, which numcodecs takes too: then it is divided in other blocks, for
+    which zfp may read at most 26 times as much.
+    """
     if len(chunk) < 2 * _WORD:
         raise CodecError("the chunk is too short for a zfp header")
     header = _library().header(chunk[:_HEADER_BYTES].tobytes() + bytes(2 * _WORD))
-    count = prod(max(int(header[axis]), 1) for axis in ("nx", "ny", "nz", "nw"))
-    if count != max(prod(spec.shape), 1) or np.dtype(header["type"]) != spec.dtype:
+    sizes = [int(header[axis]) for axis in ("nw", "nz", "ny", "nx")]
+    of = ChunkSpec(tuple(size for size in sizes if size), spec.dtype)
+    if prod(of.shape) != max(prod(spec.shape), 1) or np.dtype(header["type"]) != spec.dtype:
         raise CodecError(f"the zfp header declares {dict(header)}, expected {spec.dtype} of shape {spec.shape}")
     mode = _HEADER_MODES.get(header["mode"])
     if mode is None:
         raise UnsupportedError(f"codec 'zfpy': a chunk of mode {header['mode']!r}")
-    return mode, {name: header["config"][name] for name in _PARAMETERS[mode]}
+    return mode, {name: header["config"][name] for name in _PARAMETERS[mode]}, of
 
 
 def _decode(
@@ -222,10 +232,11 @@ def _decode(
     header: bool,
     room: np.ndarray,
 ) -> None:
-    """Decode a chunk to exactly `target`. CodecError where it is cut short, or something follows it.
+    """Decode a chunk, of the shape of `spec`, to exactly `target`. CodecError where it is cut short, or something
+    follows it.
 
-    zfp does not know where its input ends, so the chunk is copied to `room`, which has as many more bytes as zfp may
-    read; but it tells how much it has read.
+    libzfp may read beyond its input, but tells how much it has read. So the chunk is copied to `room`, which is longer
+    by as much as it may read.
     """
     size = len(chunk)
     if size % _WORD:
@@ -246,11 +257,10 @@ def _decode(
 
 
 def _whole(data: bytes, spec: ChunkSpec, mode: str, options: dict[str, Any], header: bool) -> np.ndarray:
-    """Decode a chunk by zfpy, which does not tell how much zfp has read, and check that it is complete.
+    """Decode a chunk by zfpy, which does not tell how much it has read, and check that it is complete.
 
-    If other padding gives other elements, the chunk is cut short. Appended bytes are found by the size of such a chunk,
-    where the mode fixes it, or else by encoding once more. A chunk that encoding makes again of its elements needs no
-    more checks.
+    If other padding gives other elements, the chunk is cut short. Trailing bytes are found by its size where the mode
+    fixes that, else by encoding the elements again. A chunk that this reproduces needs no more checks.
     """
     library, padding = _library(), _max_bytes(spec)
 

@@ -1,4 +1,4 @@
-"""Chunks in blocks, as HDF5's filters bitshuffle and lz4 make them, on the CPU (native/blocks.c)."""
+"""HDF5's filters bitshuffle and lz4, which store a chunk in blocks, on the CPU (native/blocks.c)."""
 
 from __future__ import annotations
 
@@ -8,58 +8,58 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.cpu import lz4_library, zstd_library
-from gpuzarr.cpu.chunk_format import Called, ChunkFormat
 from gpuzarr.cpu.chunkwise import Fill
 from gpuzarr.cpu.functions import BLOCKS_DECODE, BLOCKS_ENCODE, Call
+from gpuzarr.cpu.native_codec import NativeCodec, OwnedCall
 
-ZSTD_LEVEL = 3  # of blocks that are encoded, hdf5plugin's default
-_DECLARED = 8  # bytes of the decoded size, at the beginning of a chunk with a compressor
-_CHUNK_HEADER, _BLOCK_BYTES = 12, 68  # the second is more than ZSTD_COMPRESSBOUND adds to a small block, and its header
+ZSTD_LEVEL = 3  # of encoding: hdf5plugin's default
+_DECLARED = 8  # bytes of the decoded size, with which a chunk begins if there is a compressor
+_HEADER, _BLOCK_OVERHEAD = 12, 68  # bytes; the latter: a block's header, and more than ZSTD_COMPRESSBOUND adds to it
 
 
-def block_format(
+def block_codec(
     name: str, cname: str, elementsize: int, block: int, fill: Fill, encoded: Callable[[np.ndarray], bytes]
-) -> ChunkFormat:
-    """The format of chunks in blocks.
+) -> NativeCodec:
+    """Make the codec of chunks in blocks.
 
-    `cname`: the compressor, "none", "lz4" or "zstd". `elementsize`: 0 where bits are not shuffled. `block`: bytes of a
-    block, where no header says them.
+    `cname`: the compressor, "none", "lz4" or "zstd". `elementsize`: 0 if bits are not shuffled. `block`: decoded bytes
+    of a block, for encoding and where chunks have no header. `fill` and `encoded`: see NativeCodec.
     """
 
-    def call(compressor: Called | None, kind: int) -> Called | None:
+    def call(compressor: OwnedCall | None, kind: int) -> OwnedCall | None:
         if compressor is None:
             return None
         function, context = compressor.call.function, compressor.call.context
         made = Call(kind=kind, function=function, context=context, element=elementsize, block=block)
         made.exact = int(kind == BLOCKS_DECODE)
-        return Called(made, compressor)
+        return OwnedCall(made, compressor)
 
-    return ChunkFormat(
+    return NativeCodec(
         name,
         lambda: call(_decompressor(cname), BLOCKS_DECODE),
         lambda: call(_compressor(cname), BLOCKS_ENCODE),
-        lambda nbytes: nbytes + (nbytes >> 7) + _CHUNK_HEADER + (nbytes // block + 2) * _BLOCK_BYTES,
+        lambda nbytes: nbytes + (nbytes >> 7) + _HEADER + (nbytes // block + 2) * _BLOCK_OVERHEAD,
         lambda chunk: len(chunk) if cname == "none" else int.from_bytes(chunk[:_DECLARED].tobytes(), "big"),
         fill,
         encoded,
     )
 
 
-def _decompressor(cname: str) -> Called | None:
+def _decompressor(cname: str) -> OwnedCall | None:
     if cname == "zstd":
         return _kept(zstd_library.decoder())
-    return Called(Call()) if cname == "none" else _lz4(lz4_library.decoder_of_blocks())
+    return OwnedCall(Call()) if cname == "none" else _lz4(lz4_library.decompress_address())
 
 
-def _compressor(cname: str) -> Called | None:
+def _compressor(cname: str) -> OwnedCall | None:
     if cname == "zstd":
         return _kept(zstd_library.encoder(ZSTD_LEVEL, False))
-    return Called(Call()) if cname == "none" else _lz4(lz4_library.encoder_of_blocks())
+    return OwnedCall(Call()) if cname == "none" else _lz4(lz4_library.compress_address())
 
 
-def _kept(function: Any) -> Called | None:
-    return None if function is None else Called(function.call, function)
+def _kept(function: Any) -> OwnedCall | None:
+    return None if function is None else OwnedCall(function.call, function)
 
 
-def _lz4(function: int | None) -> Called | None:
-    return None if function is None else Called(Call(function=function))
+def _lz4(function: int | None) -> OwnedCall | None:
+    return None if function is None else OwnedCall(Call(function=function))

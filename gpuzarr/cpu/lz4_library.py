@@ -1,4 +1,4 @@
-"""liblz4, by the function that numcodecs' extension module exports. Where it does not, numcodecs' function is used."""
+"""liblz4, by the functions that numcodecs' extension module exports; where it exports none, numcodecs decodes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _decompress() -> Any:
 
 @cache
 def _function(name: str) -> Any:
-    """A function of liblz4 that takes source, target, its bytes and room; None where it cannot be called."""
+    """A function of liblz4 of source, target, source size and target capacity; None where it cannot be called."""
     import numcodecs.lz4
 
     try:
@@ -40,12 +40,12 @@ def _function(name: str) -> Any:
     return function
 
 
-def decoder_of_blocks() -> int | None:
+def decompress_address() -> int | None:
     """The address of LZ4_decompress_safe; None where it cannot be called."""
     return None if (found := _decompress()) is None else address_of(found)
 
 
-def encoder_of_blocks() -> int | None:
+def compress_address() -> int | None:
     """The address of LZ4_compress_default; None where it cannot be called."""
     return None if (found := _function("LZ4_compress_default")) is None else address_of(found)
 

@@ -1,4 +1,4 @@
-"""libzfp, by the functions that the package zfpy is linked with. Unlike zfpy they tell how much of a chunk is read.
+"""libzfp, by its functions in zfpy's extension module. Unlike zfpy, they tell how much of a chunk they read.
 
 Source: `zfp_decompress` of zfp 1.0 returns the bytes of the stream, in whole words, that it has read.
 """
@@ -37,7 +37,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 
 @cache
 def library() -> Any:
-    """libzfp with the argument types of its functions; None where they cannot be called."""
+    """libzfp, its functions with their types; None where they cannot be called."""
     import zfpy
 
     try:
@@ -51,11 +51,11 @@ def library() -> Any:
 
 
 def decode(zfp: Any, padded: np.ndarray, target: np.ndarray, mode: str | None, options: dict[str, Any]) -> int:
-    """Decode a chunk, and return how many bytes of it were read, in whole words, the header included.
+    """Decode a chunk to `target`; return how many of its bytes were read, with the header, in whole words.
 
-    `zfp`: `library`. `padded`: the chunk, and behind it any bytes, as many as zfp may read of a damaged one. `target`:
-    C-contiguous, of 1 to 4 axes, and as many elements as a header has. `mode`, with its parameter in `options`: as the
-    names of the extension `zfp`; None where the chunk has a header.
+    `zfp`: what `library` returns. `padded`: the chunk, then any bytes, as many as zfp may read beyond a damaged one.
+    `target`: C-contiguous, of 1 to 4 axes, with the number of elements that the header declares, if there is one.
+    `mode`, with its parameter in `options`: named as in the Zarr extension `zfp`; None if the chunk has a header.
     """
     stream = zfp.stream_open(address(padded), len(padded))
     of = zfp.zfp_stream_open(stream)

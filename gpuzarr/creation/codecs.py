@@ -38,7 +38,7 @@ def v3(codec: Any, itemsize: int, dtype: str = "") -> Json:
         name, configuration = found["id"], {key: value for key, value in found.items() if key != "id"}
         name = name if name in _REGISTERED or name.startswith("numcodecs.") else f"numcodecs.{name}"
     else:
-        name, configuration = _of_numcodecs(found["name"]), found.get("configuration") or {}
+        name, configuration = _full_name(found["name"]), found.get("configuration") or {}
     configuration = mapping(configuration, f"configuration of codec {name!r}")
     configuration = {key: _json(value, itemsize, dtype) for key, value in configuration.items()}
     complete = {
@@ -59,8 +59,8 @@ def v3(codec: Any, itemsize: int, dtype: str = "") -> Json:
     return {"name": name, "configuration": configuration} if is_needed else {"name": name}
 
 
-def _of_numcodecs(name: str) -> str:
-    """The name that other libraries know, of a codec that is given by its id in numcodecs."""
+def _full_name(name: str) -> str:
+    """`numcodecs.NAME` if other libraries know the codec by that name; else the name as it is."""
     found = class_of(3, name)
     full = f"numcodecs.{name}"
     return full if found is not None and found.names[0] == full else name

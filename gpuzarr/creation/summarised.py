@@ -1,8 +1,8 @@
 """Make, move, copy and delete nodes so that consolidated metadata of the groups above them say what is there then, and
 so that nothing of the old nodes is kept in memory.
 
-Also where this fails: groups above a node may have been made. A name that no node can have is refused before. Each
-function does as that of its name in `nodes` or `moving`.
+That is so also where they fail, since groups above a node may have been made by then; but names that no node can have
+are refused first. Each function does what the one of the same name in `nodes` or `moving` does.
 """
 
 from __future__ import annotations

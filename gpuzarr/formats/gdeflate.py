@@ -1,11 +1,11 @@
-"""Chunks of zarrs' gdeflate: pages of 64 KiB, each compressed by itself to one stream of GDeflate.
+"""The chunk format of zarrs' gdeflate codec: pages of 64 KiB, each compressed on its own to one GDeflate stream.
 
-Source: https://codec.zarrs.dev/bytes_to_bytes/gdeflate. The decoded bytes, the number of pages, and the stored bytes of
-each page come first, each as a little-endian uint64; then the pages. The last page decodes to what is left.
+Source: https://codec.zarrs.dev/bytes_to_bytes/gdeflate. The header holds the decoded size, the number of pages, and the
+compressed size of each page, all as little-endian uint64. The pages follow it. The last one may decode to less.
 
-GDeflate is DEFLATE whose bits are dealt out to 32 streams, in words of 4 bytes
-(https://github.com/microsoft/DirectStorage, GDeflate/GDeflate/README.md): a page has a multiple of 4 bytes, and at
-least one word for each stream.
+GDeflate is DEFLATE with its bits dealt out to 32 substreams, in words of 4 bytes
+(https://github.com/microsoft/DirectStorage, GDeflate/GDeflate/README.md). So the compressed size of a page is a
+multiple of 4 bytes, and at least one word for each substream.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ import numpy as np
 from gpuzarr.errors import CodecError
 
 PAGE_BYTES = 1 << 16  # decoded
-WORD, HEADER = 8, 16  # bytes of a number, and of the two before the sizes
-_PACKET, _STREAMS = 4, 32
-LEAST_STORED = _PACKET * _STREAMS  # bytes of a page
-MAX_STORED = 2 * PAGE_BYTES + 288  # the most that nvCOMP 6.0 makes of a page; libdeflate makes at most 65,708 bytes
+WORD, HEADER = 8, 16  # bytes of a number in the header, and of the two numbers before the sizes of pages
+_PACKET, _STREAMS = 4, 32  # bytes of a word of GDeflate, and its substreams
+MIN_STORED_BYTES = _PACKET * _STREAMS  # of a page
+MAX_STORED_BYTES = 2 * PAGE_BYTES + 288  # of a page: nvCOMP 6.0's bound; libdeflate's is 65,708
 
 
 @dataclass(frozen=True)
 class Pages:
-    """All pages of some chunks, int64, chunk after chunk: the number of its chunk, where its bytes lie, how many these
-    are, its place in the decoded chunk, its decoded bytes. `good`: a mask of the chunks that are sound, whose pages
-    alone are here."""
+    """All pages of the sound chunks of a batch, chunk after chunk, as int64 arrays of one number a page.
+
+    `chunk`: the index of the page's chunk. `source`, `size`: where its compressed bytes begin, and how many they are.
+    `target`, `nbytes`: where its decoded bytes begin in the decoded chunk, and how many they are. `good`: one bool for
+    each chunk of the batch, whether it is sound.
+    """
 
     chunk: np.ndarray
     source: np.ndarray
@@ -42,16 +45,16 @@ def count_of(nbytes: int) -> int:
     return -(-nbytes // PAGE_BYTES)
 
 
-def most_stored(nbytes: int) -> int:
+def max_stored_bytes(nbytes: int) -> int:
     """The most bytes that a chunk of `nbytes` decoded bytes is stored as."""
-    return header_bytes(nbytes) + count_of(nbytes) * MAX_STORED
+    return header_bytes(nbytes) + count_of(nbytes) * MAX_STORED_BYTES
 
 
 def declared(chunk: np.ndarray) -> int:
-    """The decoded bytes that a chunk declares. CodecError where its stored bytes cannot hold so many pages."""
+    """The decoded size that a chunk declares. CodecError if the chunk is too short for so many pages."""
     nbytes = int.from_bytes(chunk[:WORD].tobytes(), "little")
-    if len(chunk) < header_bytes(nbytes) + count_of(nbytes) * LEAST_STORED:
-        raise CodecError(f"{nbytes} bytes are declared, more than {len(chunk)} stored bytes hold")
+    if len(chunk) < header_bytes(nbytes) + count_of(nbytes) * MIN_STORED_BYTES:
+        raise CodecError(f"the header declares {nbytes} decoded bytes, too many for a chunk of {len(chunk)} bytes")
     return nbytes
 
 
@@ -61,7 +64,7 @@ def header_bytes(nbytes: int) -> int:
 
 
 def pages(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> Pages:
-    """The pages of chunks at `starts` of `data` that become `nbytes` bytes each."""
+    """The pages of chunks in `data`, at `starts` and of `sizes` bytes, each of which decodes to `nbytes` bytes."""
     count, header = count_of(nbytes), header_bytes(nbytes)
     good = sizes >= header
     words = np.full((len(starts), 2 + count), -1, np.int64)
@@ -69,7 +72,7 @@ def pages(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) 
         words[i] = data[starts[i] : starts[i] + header].view("<i8")
     stored = words[:, 2:]
     good &= (words[:, 0] == nbytes) & (words[:, 1] == count)
-    good &= ((stored >= LEAST_STORED) & (stored <= MAX_STORED) & (stored % _PACKET == 0)).all(axis=1)
+    good &= ((stored >= MIN_STORED_BYTES) & (stored <= MAX_STORED_BYTES) & (stored % _PACKET == 0)).all(axis=1)
     ends = stored.cumsum(axis=1)
     good &= (ends[:, -1] if count else 0) + header == sizes
     some, target = np.flatnonzero(good), np.arange(count) * PAGE_BYTES
@@ -80,5 +83,5 @@ def pages(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) 
 
 
 def header(nbytes: int, stored: list[int]) -> bytes:
-    """What is before pages of `stored` bytes."""
+    """The header of a chunk of `nbytes` decoded bytes, whose pages are stored as these numbers of bytes."""
     return np.array([nbytes, len(stored), *stored], "<u8").tobytes()

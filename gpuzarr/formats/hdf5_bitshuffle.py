@@ -121,7 +121,7 @@ def _word(data: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def unshuffle(planes: np.ndarray, target: np.ndarray, block: int, elementsize: int) -> None:
-    """Unshuffle blocks of `block` bytes, of which the last may be shorter. Both arrays are uint8 and equally long."""
+    """Unshuffle blocks of `block` bytes; the last may be shorter. Both arrays are uint8 and equally long."""
     full = len(target) // block * block
     run = max(1, _RUN_BYTES // block) * block
     for at in range(0, full, run):

@@ -1,9 +1,9 @@
-"""Streams of LZF, which HDF5's filter 32000 makes of a chunk.
+"""LZF streams: HDF5's filter 32000 makes one of each chunk. The same in C: native/lzf.c.
 
-Source: liblzf (http://software.schmorp.de/pkg/liblzf.html), `lzf_d.c`. A token t below 32 is followed by t + 1 bytes as
-they are. Any other repeats bytes. Its upper 3 bits are a length, to which the next byte is added if they are 7; its
-lower 5 bits, and 8 of the byte after that, are a distance: `length` + 2 bytes are repeated, from `distance` + 1 before.
-native/lzf.c does the same as these functions.
+Source: liblzf (http://software.schmorp.de/pkg/liblzf.html), `lzf_d.c`. A token t below 32 is followed by t + 1 literal
+bytes. Any other token is a match, which repeats decoded bytes. Its upper 3 bits are a length, to which the next byte is
+added if they are 7. Its lower 5 bits and the 8 bits of the byte that follows are a distance. `length` + 2 bytes are
+repeated, from `distance` + 1 bytes back.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _HASH_BITS, _HASH = 13, 0x9E3779B1
 
 
 def _tokens(stream: bytes) -> Iterator[tuple[int, int, int]]:
-    """Of each token: bytes that it makes, how far before they are, 0 for bytes of the stream, and where those begin.
+    """For each token: how many bytes it decodes to; from how far back, 0 for literals; where its literals begin.
 
-    CodecError where the stream is cut.
+    CodecError if the stream is cut short.
     """
     at, end = 0, len(stream)
     while at < end:
@@ -42,32 +42,32 @@ def _tokens(stream: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def decoded_size(stream: bytes) -> int:
-    """Bytes that a stream becomes. CodecError where it is cut."""
+    """The decoded size of a stream. CodecError if it is cut short."""
     return sum(n for n, _, _ in _tokens(stream))
 
 
 def decoded(stream: bytes, nbytes: int) -> bytes:
-    """Decode a stream to exactly `nbytes` bytes. CodecError where it is damaged."""
+    """Decode a stream to exactly `nbytes` bytes. CodecError if it is damaged."""
     made = bytearray()
     for n, distance, begin in _tokens(stream):
         if distance > len(made):
-            raise CodecError(f"bytes are repeated from {distance} before, and there are {len(made)}")
+            raise CodecError(f"a match goes back {distance} bytes, after only {len(made)}")
         if n > nbytes - len(made):
-            raise CodecError(f"it becomes more than {nbytes} bytes")
+            raise CodecError(f"the stream decodes to more than {nbytes} bytes")
         if distance:
             piece = bytes(made[len(made) - distance :][:n])
             made += (piece * (n // len(piece) + 1))[:n]
         else:
             made += stream[begin : begin + n]
     if len(made) != nbytes:
-        raise CodecError(f"it becomes {len(made)} bytes, expected {nbytes}")
+        raise CodecError(f"the stream decodes to {len(made)} bytes, expected {nbytes}")
     return bytes(made)
 
 
 def encoded(data: Any) -> bytes:
-    """A stream of some bytes."""
+    """Encode bytes as one stream."""
     plain, made = np.frombuffer(data, np.uint8).tobytes(), bytearray()
-    seen: dict[int, int] = {}  # the last place of three bytes of each hash
+    seen: dict[int, int] = {}  # by the hash of three bytes: where they were last
     at = done = 0
     while at + _MIN_MATCH <= len(plain):
         key = (int.from_bytes(plain[at : at + _MIN_MATCH], "little") * _HASH & 0xFFFFFFFF) >> (32 - _HASH_BITS)

@@ -1,7 +1,7 @@
-"""Decode and encode chunks of zarrs' gdeflate on the GPU: all pages of a batch by one call of nvCOMP.
+"""Decode and encode chunks of zarrs' gdeflate on the GPU: all pages of a batch in one call of nvCOMP.
 
-A page is what nvCOMP's batched API makes of 64 KiB: libdeflate and nvCOMP's encoder on the CPU, whose chunks that API
-decodes (nvcomp/native/gdeflate_cpu.h), make the same bytes.
+A page is what nvCOMP's batched API calls a chunk: that API decodes what nvCOMP's encoder on the CPU makes
+(nvcomp/native/gdeflate_cpu.h), which is what libdeflate makes, byte for byte.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gpuzarr.gpu.compress import at_multiples
 from gpuzarr.gpu.fallback import decode_on_host, faster_on_host, targets, with_host
 from gpuzarr.gpu.tables import THREADS, addresses, copy, grid
 
-_WORD = 4  # bytes: nvCOMP 6.0's answer to nvcompBatchedGdeflateDecompressGetRequiredAlignments
+_WORD = 4  # bytes that pages are aligned to: nvcompBatchedGdeflateDecompressGetRequiredAlignments of nvCOMP 6.0
 
 
 def why_host(spec: BytesSpec) -> str | None:
@@ -40,7 +40,7 @@ def why_host_to_encode(level: int, spec: BytesSpec) -> str | None:
 def decode(
     codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
 ) -> EncodedBatch:
-    """Decode a batch whose decoded size `spec.nbytes` is known. `codec` decodes on the host what is unsound."""
+    """Decode a batch whose decoded size `spec.nbytes` is known. Unsound chunks are left to `codec` on the host."""
     nbytes = spec.nbytes or 0
     into = targets(chunks, nbytes, device, into)
     if not len(chunks):
@@ -68,7 +68,7 @@ def _launch(
 
 
 def _aligned(chunks: EncodedBatch, on_gpu: np.ndarray, device: Device) -> tuple[np.ndarray, Any]:
-    """Addresses of the chunks, and the memory of copies of those that did not begin at a word."""
+    """Addresses of the chunks, of aligned copies where they were not aligned; and what keeps these in memory."""
     found = addresses(chunks, device)
     odd = np.flatnonzero((found % np.uint64(_WORD) != 0) & on_gpu)
     if not len(odd):
@@ -80,7 +80,7 @@ def _aligned(chunks: EncodedBatch, on_gpu: np.ndarray, device: Device) -> tuple[
 
 
 def encode(level: int, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
-    """Encode a batch of chunks of `spec.nbytes` bytes each. Chunks of which nvCOMP refuses a page get 0 bytes."""
+    """Encode a batch of chunks of `spec.nbytes` bytes each. A chunk gets 0 bytes if nvCOMP fails on a page of it."""
     nbytes, count = spec.nbytes or 0, len(chunks)
     if not count:
         return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
@@ -104,12 +104,12 @@ def encode(level: int, chunks: EncodedBatch, spec: BytesSpec, device: Device) ->
 
 
 def effort(level: int) -> int:
-    """nvCOMP's effort for a level of libdeflate: 2 compresses about as levels 1 to 3, 4 as 6, 5 as those above 8."""
+    """nvCOMP's effort for a level: 2 compresses about as well as libdeflate's levels 1 to 3, 4 as 6, 5 as 9 to 12."""
     return 2 if level <= 3 else 4 if level <= 8 else 5
 
 
 def encode_scratch_bytes(level: int, nbytes: int, before: int, device: Device) -> tuple[int, int]:
-    """See `codecs.contract.KnowsEncodeScratch`: an aligned copy, slots and scratch of pages, the chunk."""
+    """See `codecs.contract.KnowsEncodeScratch`: an aligned copy, slots of pages, nvCOMP's scratch, the result."""
     pages, largest = chunk_format.count_of(nbytes), min(nbytes, PAGE_BYTES)
     slots = pages * (device.compressed_capacity(GDEFLATE, largest) + ALIGNMENT)
     made = slots + chunk_format.header_bytes(nbytes)

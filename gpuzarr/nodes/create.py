@@ -211,7 +211,7 @@ def create_array(
 def _warn_of_few_readers(chain: Iterable[Codec]) -> None:
     for codec in chain:
         if isinstance(codec, HasFewReaders) and (who := codec.few_readers):
-            warn(f"chunks of codec {(*codec.names, *codec.ids)[0]!r}: {who}", FewReadersWarning)
+            warn(f"codec {(*codec.names, *codec.ids)[0]!r}: {who}", FewReadersWarning)
         _warn_of_few_readers(getattr(codec, "codecs", ()))
 
 

@@ -1,4 +1,4 @@
-"""zarrs.gdeflate: its pages are those of nvCOMP, its header that of zarrs; what is damaged ends no process."""
+"""zarrs.gdeflate: pages are those of nvCOMP, the header is that of zarrs, and damage does not crash the process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gpuzarr.cpu.gdeflate_library import Encoder, decode_page
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.nvcomp.files import installed
 from gpuzarr.errors import CodecError, FewReadersWarning, MetadataError, UnsupportedError
-from gpuzarr.formats.gdeflate import LEAST_STORED, MAX_STORED, PAGE_BYTES
+from gpuzarr.formats.gdeflate import MAX_STORED_BYTES, MIN_STORED_BYTES, PAGE_BYTES
 from tests.chunks import plain
 from tests.hardware import complete, host_array
 
@@ -30,7 +30,7 @@ def by_nvcomp(page: bytes, level: int) -> bytes:
     function: Any = ctypes.CDLL(installed("libnvcomp_cpu.so.*")[0])._ZN6nvcomp8gdeflate11compressCPUEPKPKvPKmmmPKPvPmi
     place, size = ctypes.c_void_p, ctypes.c_size_t
     function.restype, function.argtypes = None, [place, place, size, size, place, place, ctypes.c_int]
-    source, target = np.frombuffer(page, np.uint8), np.zeros(MAX_STORED, np.uint8)
+    source, target = np.frombuffer(page, np.uint8), np.zeros(MAX_STORED_BYTES, np.uint8)
     made = (size * 1)()
     pointers = (place * 1)(source.ctypes.data), (size * 1)(len(page)), (place * 1)(target.ctypes.data)
     function(pointers[0], pointers[1], PAGE_BYTES, 1, pointers[2], made, level)
@@ -78,7 +78,7 @@ print(refused)
 """
 
 
-def test_what_is_cut_ends_no_process() -> None:
+def test_damaged_pages_do_not_crash_the_process() -> None:
     made = subprocess.run([sys.executable, "-c", DAMAGE], capture_output=True, text=True, check=True)
     assert int(made.stdout) == 3 * 203
 
@@ -90,7 +90,7 @@ def test_what_is_cut_ends_no_process() -> None:
         lambda chunk: struct.pack("<Q", 1 << 62) + chunk[8:],
         lambda chunk: chunk[:8] + struct.pack("<Q", 1 << 62) + chunk[16:],
         lambda chunk: chunk[:16] + struct.pack("<Q", 1 << 63) + chunk[24:],
-        lambda chunk: chunk[:16] + struct.pack("<Q", LEAST_STORED - 4) + chunk[24:],
+        lambda chunk: chunk[:16] + struct.pack("<Q", MIN_STORED_BYTES - 4) + chunk[24:],
         lambda chunk: chunk + b"more",
         lambda chunk: chunk[:-4],
     ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpuzarr.batch import BytesSpec, ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.codecs.chain import Chain
-from gpuzarr.formats.gdeflate import PAGE_BYTES, header_bytes, most_stored
+from gpuzarr.formats.gdeflate import PAGE_BYTES, header_bytes, max_stored_bytes
 from gpuzarr.gpu.gdeflate import effort, encode_scratch_bytes
 from tests.chunks import CPU, KINDS, batch_on, decode, plain, whole
 from tests.gpu.encoding import encoded
@@ -22,12 +22,12 @@ CODEC = find("zarrs.gdeflate", {"level": 6})
 
 
 def check(gpu: Any, nbytes: int, kinds: tuple[str, ...] = KINDS) -> None:
-    """What a GPU makes of some chunks the host decodes, and it does itself, wherever they lie."""
+    """The host and the GPU decode what the GPU encodes, wherever the chunks lie in memory."""
     chunks = [plain(nbytes, kind) for kind in kinds] + [bytes(nbytes)]
     for starts in (None, "crowded"):
         made = encoded(gpu, CODEC, chunks, starts)
         assert whole(CODEC.decode(batch_on(CPU, made), BytesSpec(nbytes), CPU)) == chunks
-        assert header_bytes(nbytes) < max(map(len, made)) <= most_stored(nbytes)
+        assert header_bytes(nbytes) < max(map(len, made)) <= max_stored_bytes(nbytes)
         assert decode(gpu, CODEC, made, nbytes) == chunks
 
 
@@ -43,7 +43,7 @@ def test_any_size(nbytes: int, kinds: list[str]) -> None:
 
 
 def test_more_pages_than_a_block_of_threads_takes_in_a_round() -> None:
-    """By the kernels alone, of pages that nobody compressed: 256 of them in a round."""
+    """Only the kernels, with pages of random bytes: 256 of them in a round."""
     gpu, pages, slot = emulated(), 700, 48
     rng = np.random.default_rng(0)
     sizes = rng.integers(1, slot, (2, pages))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def installed(pattern: str) -> list[str]:
-    """Paths of the libraries whose names match a pattern of `glob`.
+    """Paths of the libraries whose file names match a glob pattern.
 
-    All folders `nvidia` of Python's path are searched: imports would see only one, if it has an `__init__.py`.
+    All folders `nvidia` on Python's path are searched: an import would find only one, if that has an `__init__.py`.
     """
     folders = [Path(place or ".", "nvidia") for place in sys.path]
     return [str(path) for folder in folders for path in folder.glob(f"*nvcomp/*/{pattern}")]

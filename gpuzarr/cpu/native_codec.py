@@ -1,4 +1,4 @@
-"""Formats of chunks that the C library decodes and encodes, each chunk by one call; and that Python can, too."""
+"""Codecs that the C library runs, in one call a chunk; and Python where it cannot be called."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
 
 
-class Called(NamedTuple):
-    """What the C library is called with, for the calling thread; `keeper` keeps in memory what `call` points to."""
+class OwnedCall(NamedTuple):
+    """A call of the C library, for the calling thread, and the owner of the memory that it points to."""
 
     call: Call
-    keeper: Any = None
+    owner: Any = None
 
 
 @dataclass(frozen=True)
-class ChunkFormat:
-    """How a codec stores chunks, and how it is run on the CPU.
+class NativeCodec:
+    """How a codec decodes and encodes chunks on the CPU.
 
-    `name`: in errors. `to_decode` and `to_encode`: what the C library is called with; they return None where it cannot
-    be. `capacity(nbytes)`: the most that chunks of so many bytes become. `declared(chunk)`: the decoded size that a
-    chunk declares. `fill` and `encoded` do the same in Python; `fill` raises CodecError for what is damaged.
+    `name`: in errors. `to_decode` and `to_encode` make the call of the C library; None where it cannot be called.
+    `capacity(nbytes)`: the most bytes that a chunk of `nbytes` bytes is stored as. `declared(chunk)`: the decoded size
+    that a stored chunk declares. `fill` and `encoded` decode and encode in Python; `fill` raises CodecError for damage.
     """
 
     name: str
-    to_decode: Callable[[], Called | None]
-    to_encode: Callable[[], Called | None]
+    to_decode: Callable[[], OwnedCall | None]
+    to_encode: Callable[[], OwnedCall | None]
     capacity: Callable[[Any], Any]
     declared: Callable[[np.ndarray], int]
     fill: Fill
@@ -59,7 +59,8 @@ class ChunkFormat:
         return chunkwise.encoded(self.name, chunks, device, self.encoded)
 
     def decode_function(self) -> Function | None:
-        """The decoder, for the calling thread, of a chunk to exactly as many bytes as there is room for; or None."""
+        """A decoder, for the calling thread, of a chunk to exactly the bytes there is room for; None where C cannot be
+        called."""
         return None if (called := self.to_decode()) is None else _function(called, self._decode_one)
 
     def encoder(self) -> Encoder | None:
@@ -68,7 +69,7 @@ class ChunkFormat:
         return None if called is None else Encoder(self.capacity, _function(called, self._encode_one))
 
     def _decode_declared(self, chunk: np.ndarray, spec: BytesSpec) -> np.ndarray:
-        """Decode a chunk of which metadata does not tell the size."""
+        """Decode a chunk whose decoded size is not known from metadata."""
         nbytes = self.declared(chunk)
         chunkwise.check_declared(nbytes, len(chunk), spec)
         target = np.empty(nbytes, np.uint8)
@@ -85,12 +86,12 @@ class ChunkFormat:
     def _encode_one(self, target: int, capacity: int, source: int, nbytes: int) -> int:
         made = self.encoded(bytes_at(source, nbytes))
         if len(made) > capacity:
-            raise CodecError(f"{nbytes} bytes became {len(made)}, and there is room for {capacity}")
+            raise CodecError(f"{nbytes} bytes became {len(made)}, but there is room for {capacity} only")
         ctypes.memmove(target, made, len(made))
         return len(made)
 
 
-def _function(called: Called, otherwise: One) -> Function:
+def _function(called: OwnedCall, otherwise: One) -> Function:
     def one(target: int, capacity: int, source: int, size: int) -> int:
         if (library := native.library()) is not None:
             made: int = library.gpuzarr_call_one(ctypes.addressof(called.call), target, capacity, source, size)
