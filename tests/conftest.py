@@ -11,11 +11,10 @@ from hypothesis import HealthCheck, settings
 
 from gpuzarr import native
 from gpuzarr.stores.local import new_files, open_files
-from tests import hardware
+from tests import hardware, isolation, places
 from tests.attack.rounds import COUNTS, told
 from tests.cupy_stand_in.border import cp, cupy_device, host_copies  # noqa: F401 (fixtures)
 from tests.isolation import (  # noqa: F401 (hooks of pytest)
-    pytest_configure,
     pytest_pyfunc_call,
     pytest_runtest_makereport,
     pytest_runtest_protocol,
@@ -31,6 +30,15 @@ settings.load_profile("without clocks")
 def examples(number):
     """How many a property is tried on: `number`, or fewer where a tool makes each of them slow."""
     return min(number, int(os.environ.get("GPUZARR_EXAMPLES", number)))
+
+
+def pytest_configure(config):
+    isolation.pytest_configure(config)
+    places.begin()
+
+
+def pytest_sessionfinish(exitstatus):
+    places.end(exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED))
 
 
 def pytest_collection_finish():

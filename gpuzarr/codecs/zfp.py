@@ -47,7 +47,7 @@ _SHIFTS = {
     "uint16": (15, 0x8000),
 }  # bits, and the value that becomes 0
 _MODES = {2: "fixed_rate", 3: "fixed_precision", 4: "fixed_accuracy"}  # numbers of zfp's modes in numcodecs
-ModeOf = Callable[[np.ndarray, ChunkSpec], tuple[str, dict[str, Any]]]
+ModeOf = Callable[[np.ndarray, ChunkSpec], tuple[str, dict[str, Any], ChunkSpec]]
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class Zfp:
         return stacked("zfp", chunks, spec, self.elements_decoder(spec))
 
     def elements_decoder(self, spec: ChunkSpec) -> ElementsDecoder:
-        found = self.mode, self._parameters()
-        return _decoder(spec, lambda *_: found, header=False)
+        mode, options = self.mode, self._parameters()
+        return _decoder(spec, lambda _, of: (mode, options, of), header=False)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         return _compressed("zfp", chunks, device, self.elements_encoder(spec))
@@ -181,36 +181,47 @@ def _raised(batch: np.ndarray) -> np.ndarray:
 
 
 def _decoder(spec: ChunkSpec, mode_of: ModeOf, header: bool) -> ElementsDecoder:
-    """Make a decoder of chunks, with or without a header. `mode_of(chunk, spec)`: its mode and the mode's parameter."""
+    """Make a decoder of chunks, with or without a header.
+
+    `mode_of(chunk, spec)`: the mode of a chunk, the mode's parameter, and the spec of the encoded elements.
+    """
     _library()
     of = _promoted(spec)
-    shape, is_promoted, most = of.shape or (1,), of.dtype != spec.dtype, _max_bytes(of)
+    shape, is_promoted = of.shape or (1,), of.dtype != spec.dtype
     room = np.empty(0, np.uint8)
 
     def fill(chunk: np.ndarray, target: np.ndarray) -> None:
         nonlocal room  # of the last chunk, used again
         elements = np.empty(shape, of.dtype) if is_promoted else target.reshape(shape)
-        if len(room) < len(chunk) + most:
-            room = np.empty(len(chunk) + most, np.uint8)
-        _decode(chunk, elements, of, *mode_of(chunk, of), header, room[: len(chunk) + most])
+        mode, options, encoded = mode_of(chunk, of)
+        needed = len(chunk) + _max_bytes(encoded)
+        if len(room) < needed:
+            room = np.empty(needed, np.uint8)
+        _decode(chunk, elements, encoded, mode, options, header, room[:needed])
         if is_promoted:
             target[...] = _demoted(elements, spec.dtype).reshape(spec.shape)
 
     return fill
 
 
-def _header(chunk: np.ndarray, spec: ChunkSpec) -> tuple[str, dict[str, Any]]:
-    """The mode in a chunk's header, and its parameter. CodecError, before anything is decoded, if it does not fit."""
+def _header(chunk: np.ndarray, spec: ChunkSpec) -> tuple[str, dict[str, Any], ChunkSpec]:
+    """The mode in a chunk's header, its parameter, and the spec of the encoded elements.
+
+    CodecError, before anything is decoded, if the header does not fit `spec`. Its shape may be another one of as many
+    elements, which numcodecs accepts too. Such a chunk is divided into other blocks, and zfp may read up to 26 times
+    as much of it.
+    """
     if len(chunk) < 2 * _WORD:
         raise CodecError("the chunk is too short for a zfp header")
     header = _library().header(chunk[:_HEADER_BYTES].tobytes() + bytes(2 * _WORD))
-    count = prod(max(int(header[axis]), 1) for axis in ("nx", "ny", "nz", "nw"))
-    if count != max(prod(spec.shape), 1) or np.dtype(header["type"]) != spec.dtype:
+    sizes = [int(header[axis]) for axis in ("nw", "nz", "ny", "nx")]
+    of = ChunkSpec(tuple(size for size in sizes if size), spec.dtype)
+    if prod(of.shape) != max(prod(spec.shape), 1) or np.dtype(header["type"]) != spec.dtype:
         raise CodecError(f"the zfp header declares {dict(header)}, expected {spec.dtype} of shape {spec.shape}")
     mode = _HEADER_MODES.get(header["mode"])
     if mode is None:
         raise UnsupportedError(f"codec 'zfpy': a chunk of mode {header['mode']!r}")
-    return mode, {name: header["config"][name] for name in _PARAMETERS[mode]}
+    return mode, {name: header["config"][name] for name in _PARAMETERS[mode]}, of
 
 
 def _decode(
@@ -222,7 +233,7 @@ def _decode(
     header: bool,
     room: np.ndarray,
 ) -> None:
-    """Decode a chunk to exactly `target`. CodecError if it is cut short, or something follows it.
+    """Decode a chunk of elements of `spec` to exactly `target`. CodecError if it is cut short, or something follows it.
 
     libzfp may read beyond its input, but tells how much it has read. So the chunk is copied to `room`, which is longer
     by as much as it may read.

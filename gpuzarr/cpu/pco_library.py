@@ -1,9 +1,9 @@
 """pco, by the functions of the package pcodec that decode a file part by part, and tell how much of it they read.
 
 numcodecs stores a chunk as a standalone file of pco. This is (pco, standalone/compressor.rs): "pco!"; the version; from
-version 3 on, a number type or 0; a size hint (6 bits: its number of bits less 1; then these bits); the header that all
-parts share; for each part (a "chunk" of pco) its number type, its number of elements less 1 (3 bytes, little-endian),
-its metadata and its page; and a 0.
+version 3 on, the number type of all parts, or 0; a size hint (6 bits: its number of bits less 1; then these bits, and
+zeros to the end of a byte); the header that all parts share; for each part (a "chunk" of pco) its number type, its
+number of elements less 1 (3 bytes, little-endian), its metadata and its page; and a 0.
 """
 
 from __future__ import annotations
@@ -41,12 +41,20 @@ def _decode(data: np.ndarray, out: np.ndarray) -> bool:
     head = data[:_MAX_HEADER_BYTES].tobytes()
     if head[: len(_MAGIC)] != _MAGIC or head[len(_MAGIC)] not in _VERSIONS:
         return False
-    at = len(_MAGIC) + 1 + (head[len(_MAGIC)] >= _WITH_TYPE)
-    at += (6 + 1 + (head[at] & 63) + 7) // 8
+    of, at = _NUMBER_TYPES[out.dtype.str[1:]], len(_MAGIC) + 1
+    if head[len(_MAGIC)] >= _WITH_TYPE:
+        if head[at] not in (0, of):
+            return False
+        at += 1
+    bits = 6 + 1 + (head[at] & 63)
+    hint = head[at : at + (bits + 7) // 8]
+    if int.from_bytes(hint, "little") >> bits:
+        return False
+    at += len(hint)
     file, read = FileDecompressor.new(head[at:])
     at, filled, name = at + read, 0, f"{out.dtype.kind}{8 * out.dtype.itemsize}"
     while (preamble := data[at : at + _PREAMBLE].tobytes())[0]:
-        if preamble[0] != _NUMBER_TYPES[out.dtype.str[1:]]:
+        if preamble[0] != of:
             return False
         part = out[filled : filled + 1 + int.from_bytes(preamble[1:], "little")]
         if len(part) <= int.from_bytes(preamble[1:], "little"):

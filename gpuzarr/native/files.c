@@ -43,8 +43,10 @@ static i64 length_of(i64 file, i64 *error)
 {
     struct stat status;
     i64 length = lseek((int)file, 0, SEEK_END);  // takes half as long as fstat
-    if (length < 0 || (length >= MAX_SEEK_BYTES && fstat((int)file, &status))) *error = errno;
-    else if (length >= MAX_SEEK_BYTES && !S_ISREG(status.st_mode)) *error = NO_FILE;
+    if (length >= 0 && length < MAX_SEEK_BYTES) return length;
+    if (length < 0) *error = errno;
+    if (fstat((int)file, &status)) *error = errno;
+    else if (length < 0 ? S_ISDIR(status.st_mode) : !S_ISREG(status.st_mode)) *error = NO_FILE;  // as in tmpfs
     return length;
 }
 

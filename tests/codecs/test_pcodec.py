@@ -56,3 +56,21 @@ def test_damage_is_found_either_way(is_known, monkeypatch):
                 decoded(stored, shape, values.dtype)
         with pytest.raises(CodecError):
             decoded(stored, (700,), np.dtype("i4"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_damage_of_the_beginning_is_what_pco_finds(dtype):
+    """Each bit of what stands before the first part: elements come where pco decodes the file, and are its own."""
+    for values, stored in files(dtype, 300)[:2]:
+        for bit in range(8 * 14):
+            bad = bytearray(stored)
+            bad[bit // 8] ^= 1 << bit % 8
+            try:
+                expected = standalone.simple_decompress(bytes(bad))
+            except BaseException:  # a panic of pco is no Exception
+                expected = None
+            if expected is None:
+                with pytest.raises(CodecError):
+                    decoded(bytes(bad), values.shape, values.dtype)
+            elif expected.dtype == values.dtype and len(expected) == len(values):
+                assert decoded(bytes(bad), values.shape, values.dtype).tobytes() == expected.tobytes()

@@ -66,3 +66,16 @@ def test_elements_are_those_of_zfpy_and_damage_is_found(decoder, header, mode, d
         for bad in damaged:
             with pytest.raises(CodecError):
                 decoded(chain, bad)
+
+
+@pytest.mark.parametrize("mode", NUMBERS)
+@pytest.mark.parametrize("shape", [(1, 1, 1 << 16), (1 << 16, 1, 1), (1 << 12, 1, 1, 16), (1 << 8, 1 << 8)])
+def test_a_header_of_another_shape_tells_how_much_zfp_reads(decoder, mode, shape):
+    values = np.cumsum(np.random.default_rng(4).normal(size=shape) * 30).astype("f8").reshape(shape)
+    stored = zfpy.compress_numpy(values, **MODES[mode])
+    codec = parse([{"name": "numcodecs.zfpy", "configuration": {"mode": NUMBERS[mode], **MODES[mode]}}])
+    chain = Chain.build(codec, ChunkSpec((values.size,), values.dtype))
+    assert decoded(chain, stored).tobytes() == zfpy.decompress_numpy(stored).tobytes()
+    for size in (len(stored) // 64 // 8 * 8, len(stored) // 2 // 8 * 8):  # the first: as for blocks of one axis
+        with pytest.raises(CodecError):
+            decoded(chain, stored[:size])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,23 +19,11 @@ from gpuzarr.creation import copy
 from gpuzarr.stores.local import partial_files
 from gpuzarr.stores.mapping import MappingStore
 from tests.attack.rounds import FACTOR, rounds
+from tests.creation.killed import killed
 from tests.data import environ
+from tests.small_process import FROM_A_SMALL_ONE
 from tests.stores_of_tests import KINDS, objects
 
-KILLED = """
-import os, signal, sys
-import numpy as np, gpuzarr
-path, name, function, passes = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
-right = getattr(os, function)
-def call(*arguments, **options):
-    global passes
-    passes -= 1
-    if passes < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return right(*arguments, **options)
-setattr(os, function, call)
-gpuzarr.save_group(path, path=name, b=-np.arange(1, 9), **{"c/d": -np.arange(1, 9)})
-"""
 MOMENTS = 3  # at each kind of call of the system
 
 
@@ -52,15 +41,17 @@ def test_killed_at_a_call_of_the_system(name: str, function: str, tmp_path: Path
     for passes in rounds("kills", range(0, 100, max(3 // FACTOR, 1))):
         path = tmp_path / str(passes)
         gpuzarr.save_group(path, path=name, a=[1, 2, 3], c=[4, 5])
-        command = [sys.executable, "-c", KILLED, str(path), name, function, str(passes)]
-        done = subprocess.run(command, env=environ(), stderr=subprocess.PIPE)
+        child = FROM_A_SMALL_ONE.Process(target=killed, args=(str(path), name, function, passes))
+        child.start()
+        child.join(60)
         partial_files._seen.clear()  # as in another process
         gpuzarr.create_array(path, name="other", shape=3, dtype="i4")
         found = values(gpuzarr.open_group(path, name))
         found.pop("other", None)
         assert found in (old, new), passes
         assert not [key for key in path.rglob(".*") if key.name.endswith(".partial")]
-        if done.returncode == 0:
+        assert child.exitcode in (0, -signal.SIGKILL)
+        if child.exitcode == 0:
             survived += 1
             assert found == new
             break

@@ -84,7 +84,9 @@ def check(batches: Batches, views: list[Any], values: list[list[np.ndarray]]) ->
             found = host_array(batch.arrays[view.name])
             assert found.dtype == view.dtype and len(found) == len(batch.origins)
             for sample, (store, *origin) in zip(found, batch.origins.tolist(), strict=True):
-                np.testing.assert_array_equal(*map(comparable, (sample, wanted(view, store, origin, of[store]))))
+                pair = comparable(sample), comparable(wanted(view, store, origin, of[store]))
+                same = np.array_equal(*pair, equal_nan=True)  # much faster than what tells where they differ
+                same or np.testing.assert_array_equal(*pair)
         every += batch.origins.tolist()
     return every
 

@@ -101,6 +101,12 @@ def test_a_folder_and_a_name_that_cannot_be(tmp_path: Path, loops: str) -> None:
         files.close()
 
 
+def test_a_folder_in_memory_is_no_file(tmp_path_factory: pytest.TempPathFactory, loops: str) -> None:
+    """Where such file systems have no end of it, as others have."""
+    with pytest.raises(StoreError, match="is not a file"):
+        OpenFiles(LocalStore(tmp_path_factory.mktemp("folder")), [""]).open(range(1))
+
+
 def test_a_folder_with_a_zero_in_its_name(tmp_path: Path, loops: str) -> None:
     (tmp_path / "a").write_bytes(b"1")
     with pytest.raises(StoreError, match="embedded null byte"):

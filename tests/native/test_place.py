@@ -19,7 +19,7 @@ ITEM_SIZES = (1, 2, 3, 4, 8, 16, 24)
 
 
 def test_it_compiles_without_a_warning(tmp_path: Path) -> None:
-    assert build(tmp_path / "library.so", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+    assert build(tmp_path / "library.so", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 
 
 @given(st.data())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -85,5 +84,5 @@ def run(code: str, *arguments: object) -> str:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted by /proc")
 @pytest.mark.parametrize(("device", "taken", "threads"), [("cpu", 0, 8), ("cpu", 10, 2), ("emulated", 0, 8)])
-def test_all_works(device: str, taken: int, threads: int, tmp_path: Path) -> None:
-    assert run(CODE, tmp_path, device, taken, threads).startswith("done")
+def test_all_works(device: str, taken: int, threads: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert run(CODE, tmp_path_factory.mktemp("few"), device, taken, threads).startswith("done")

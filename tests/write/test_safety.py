@@ -19,11 +19,10 @@ import zarr
 
 import gpuzarr
 from tests.data import environ, partial_files
+from tests.small_process import FROM_A_SMALL_ONE
 from tests.write.forever import write_forever
 
 FORK = multiprocessing.get_context("fork")
-FROM_A_SMALL_ONE = multiprocessing.get_context("forkserver")  # a fork of a process as large as this one takes long
-FROM_A_SMALL_ONE.set_forkserver_preload(["__main__", "tests.write.forever"])
 KILLS = 100  # of each of two layouts
 
 

@@ -6,7 +6,7 @@ import ctypes
 import os
 from collections.abc import Sequence
 from errno import EINTR
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -135,7 +135,7 @@ class OpenFiles:
         try:
             opened.extend(map(os.open, (self._store.path(self.keys[i]),), (OPEN_FLAGS,)))
             self._files[i] = file = opened[-1]
-            self.lengths[i] = length = os.lseek(file, 0, os.SEEK_END)
+            self.lengths[i] = length = _length(file)
             is_file = length < MAX_SEEK_BYTES or S_ISREG(os.fstat(file).st_mode)
         except MISSING_ERRORS:
             return
@@ -185,3 +185,13 @@ def version_of(file: int | str) -> Version | str:
     except (OSError, ValueError):
         return NO_VERSION
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _length(file: int) -> int:
+    """Bytes of an open file; MAX_SEEK_BYTES of a folder, also in file systems such as tmpfs, where it has none."""
+    try:
+        return os.lseek(file, 0, os.SEEK_END)
+    except OSError:
+        if not S_ISDIR(os.fstat(file).st_mode):
+            raise
+        return MAX_SEEK_BYTES
