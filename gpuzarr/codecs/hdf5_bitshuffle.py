@@ -35,6 +35,7 @@ class Hdf5Bitshuffle:
     names = (chunk_format.NAME,)
     ids = (chunk_format.NAME,)
     kind: ClassVar[Kind] = "bytes->bytes"
+    few_readers: ClassVar[str] = "no other library reads this codec in Zarr; HDF5's filter makes the same chunks"
 
     elementsize: int = 4
     block_elements: int = 0

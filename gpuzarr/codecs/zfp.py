@@ -38,6 +38,7 @@ _HEADER_MODES = {
     "rate": "fixed_rate",
     "precision": "fixed_precision",
     "reversible": "reversible",
+    "expert": "expert",  # also what is written with a tolerance of 0
 }
 _LEAST_BITS = {"int32": 1, "int64": 1, "float32": 9, "float64": 12}  # of a block, at least: zfp raises lower rates
 _SHIFTS = {
@@ -194,7 +195,7 @@ def _decoder(spec: ChunkSpec, mode_of: ModeOf, header: bool) -> ElementsDecoder:
         nonlocal room  # of the last chunk, used again
         elements = np.empty(shape, of.dtype) if is_promoted else target.reshape(shape)
         mode, options, encoded = mode_of(chunk, of)
-        needed = len(chunk) + _max_bytes(encoded)
+        needed = len(chunk) + _max_bytes(encoded) + options.get("minbits", 0) * _blocks(encoded) // 8
         if len(room) < needed:
             room = np.empty(needed, np.uint8)
         _decode(chunk, elements, encoded, mode, options, header, room[:needed])
@@ -221,7 +222,8 @@ def _header(chunk: np.ndarray, spec: ChunkSpec) -> tuple[str, dict[str, Any], Ch
     mode = _HEADER_MODES.get(header["mode"])
     if mode is None:
         raise UnsupportedError(f"codec 'zfpy': a chunk of mode {header['mode']!r}")
-    return mode, {name: header["config"][name] for name in _PARAMETERS[mode]}, of
+    config = header["config"]["expert"] if mode == "expert" else header["config"]
+    return mode, {name: config[name] for name in _PARAMETERS[mode]}, of
 
 
 def _decode(
@@ -245,6 +247,8 @@ def _decode(
     if mode == "fixed_rate" and size != _rate_size(spec, options["rate"], bits):
         raise CodecError(f"{size} bytes are not a zfp chunk of rate {options['rate']}")
     zfp = zfp_library.library() if target.size else None
+    if zfp is None and mode == "expert":
+        raise UnsupportedError("codec 'zfpy': a chunk of mode 'expert', and the functions of libzfp cannot be called")
     if zfp is None:
         target[...] = _whole(chunk.tobytes(), spec, mode, options, header).reshape(target.shape)
         return

@@ -13,7 +13,7 @@ import pytest
 import gpuzarr
 from gpuzarr.batch import BytesSpec
 from gpuzarr.codecs import find
-from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.errors import CodecError, FewReadersWarning, MetadataError
 from gpuzarr.stores.references.files import store_of_file
 from tests.chunks import CPU, batch_on, decoded, whole
 from tests.hardware import host_array
@@ -126,3 +126,8 @@ def test_configurations_that_are_none() -> None:
     for bad in ({"elementsize": 0}, {"elementsize": "4"}, {"block_elements": 7}, {"cname": "zlib"}):
         with pytest.raises(MetadataError):
             find("gpuzarr.hdf5_bitshuffle", bad)
+
+
+def test_a_new_array_warns_that_only_gpuzarr_reads_it(tmp_path: Path) -> None:
+    with pytest.warns(FewReadersWarning, match="no other library"):
+        gpuzarr.create_array(tmp_path / "a", shape=8, dtype="i4", compressors="gpuzarr.hdf5_bitshuffle")

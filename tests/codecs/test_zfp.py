@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import zfpy
 
+import gpuzarr
 from gpuzarr.batch import ChunkSpec, EncodedBatch
 from gpuzarr.codecs import parse
 from gpuzarr.codecs.chain import Chain
@@ -79,3 +80,28 @@ def test_a_header_of_another_shape_tells_how_much_zfp_reads(decoder, mode, shape
     for size in (len(stored) // 64 // 8 * 8, len(stored) // 2 // 8 * 8):  # the first: as for blocks of one axis
         with pytest.raises(CodecError):
             decoded(chain, stored[:size])
+
+
+@pytest.mark.parametrize("least", [1, 40, 5000])
+@pytest.mark.parametrize("dtype", ["int32", "float64"])
+def test_headers_of_mode_expert(dtype, least):
+    """As numcodecs makes for a tolerance of 0; also with more bits of a block than it needs, which zfp skips."""
+    values = np.arange(300).astype(dtype).reshape(20, 15)
+    stored = zfpy.compress_numpy(values, tolerance=0.0)
+    if least > 1:  # 15 bits of the header, behind 84 and 12 that are set; the blocks are not those of such a stream
+        head = int.from_bytes(stored[:24], "little") | least - 1 << 96
+        stored = (head.to_bytes(24, "little") + stored[24:] + bytes(20 * least))[: 24 + 20 * -(-least // 64) * 8]
+    chain = Chain.build(parse([{"name": "numcodecs.zfpy", "configuration": {}}]), ChunkSpec((20, 15), np.dtype(dtype)))
+    if least == 1:
+        assert decoded(chain, stored).tobytes() == zfpy.decompress_numpy(stored).tobytes()
+    for bad in (stored[:-8], stored[:32], stored + bytes(4000)):
+        with pytest.raises(CodecError):
+            decoded(chain, bad)
+
+
+def test_what_is_written_with_a_tolerance_of_0_is_read(tmp_path):
+    values = np.arange(100.0)
+    codec = {"name": "numcodecs.zfpy", "configuration": {"mode": 4, "tolerance": 0}}
+    array = gpuzarr.create_array(tmp_path, shape=100, chunks=30, dtype="f8", serializer=codec, compressors=None)
+    array[...] = values
+    np.testing.assert_allclose(array[...], values, rtol=1e-12)
