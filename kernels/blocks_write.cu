@@ -1,11 +1,11 @@
-// Assemble chunks of HDF5's filters bitshuffle and lz4 from blocks that were compressed into slots. All chunks have the
-// same size. Source of the format: gpuzarr/formats/hdf5_bitshuffle.py and lz4h5.py. All of its numbers are big-endian.
+// Assemble chunks of HDF5's filters bitshuffle and lz4 from blocks that were compressed into slots. All chunks decode
+// to the same size. The formats: gpuzarr/formats/hdf5_bitshuffle.py and lz4h5.py. Their numbers are big-endian.
 //
-// A chunk has `blocks` blocks of `block` bytes, but `last` of the last one, and `rest` bytes that are stored as they are.
-//   sizes    compressed bytes of each block, chunk after chunk; 0 for one that failed
-//   raw      1: a block that failed, or does not become smaller, is stored uncompressed; 0: its chunk gets 0 bytes
+// A chunk is `blocks` blocks of `block` bytes (the last one: `last` bytes), then `rest` bytes that are stored raw.
+//   sizes    compressed bytes of each block, chunk after chunk; 0 if its compression failed
+//   raw      1: a block that failed or did not become smaller is stored raw; 0: one that failed fails its chunk
 //   offset   offset of each block in its chunk, after the block's size
-//   total    bytes of each chunk
+//   total    bytes of each chunk; 0 if it failed
 #include "copy.cuh"
 #include "scan.cuh"
 
@@ -17,7 +17,7 @@ __device__ __forceinline__ void store_big(u8* p, u32 v) { store4(p, __byte_perm(
 
 __device__ __forceinline__ u64 stored(u64 size, u64 bytes, u32 raw) { return raw && (!size || size >= bytes) ? bytes : size; }
 
-// One block of threads for each chunk: an exclusive sum over its blocks, THREADS of them in each round.
+// One block of threads a chunk: an exclusive sum over the chunk's blocks, THREADS in each round.
 extern "C" __global__ void __launch_bounds__(THREADS)
 blocks_layout(const u64* sizes, u64 blocks, u64 block, u64 last, u64 rest, u32 raw, u64* offset, u64* total, u32 count)
 {
@@ -36,12 +36,12 @@ blocks_layout(const u64* sizes, u64 blocks, u64 block, u64 last, u64 rest, u32 r
     if (t == 0) total[blockIdx.x] = failed ? 0 : end + rest;
 }
 
-// blockIdx.x: the block; the blocks of threads of its row share its pieces. The first block of a chunk also writes the
-// header, the last one the rest.
-//   chunks       address of each chunk
-//   plain        address of each block, uncompressed
+// blockIdx.x: the block of a chunk, which is copied by all blocks of threads of its row (blockIdx.y). With the first
+// block of a chunk the header is written, with the last one the rest.
+//   chunks              address of each chunk to encode
+//   plain               address of each block, uncompressed
 //   slots, slot_bytes   block i was compressed to slots + i * slot_bytes
-//   nbytes, declared    bytes of a decoded chunk; bytes of a block as the header says it
+//   nbytes, declared    bytes of a decoded chunk, and of a block, for the header
 //   starts, target, capacity   where chunks are written, as in compact.cu
 extern "C" __global__ void
 blocks_write(const u64* chunks, const u64* plain, const u8* slots, u64 slot_bytes, const u64* sizes, const u64* offset,

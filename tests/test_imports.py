@@ -60,7 +60,8 @@ def test_reading_on_a_cpu_loads_what_it_uses(compressor: str | None, tmp_path: P
     modules = loaded(f"import gpuzarr; gpuzarr.open({str(tmp_path / 'a')!r}, device='cpu')[10:2000]")
     assert "gpuzarr.read" in modules
     assert not begin_with(modules, (*ONLY_TO_WRITE, *ONLY_ON_A_GPU, *ONLY_WHEN_ASKED))
-    machinery = {Path(codecs.__file__).stem, "chain", "contract", "decoding", "single_chunk", "step", "strides"}
+    machinery = {Path(codecs.__file__).stem, "chain", "contract", "decoding", "encoding", "memory_order"}
+    machinery |= {"single_chunk", "single_chunk_encoder", "step", "strides"}
     files = machinery | {"bytes", "sharding_indexed"}
     found = {module.rpartition(".")[2] for module in begin_with(modules, ("gpuzarr.codecs.",))}
     assert found <= files | ({compressor} if compressor else set())

@@ -104,13 +104,13 @@ class Chain:
 
     @cached_property
     def leaves_elements(self) -> bool:
-        """Whether array codecs do nothing to decode: what is before them is the elements as NumPy holds them."""
+        """Whether array codecs have nothing to decode: what they get is the elements as NumPy holds them."""
         order = self.memory_order
         return self.is_contiguous or (self._is_straight and order is not None and order.program is None)
 
     @cached_property
     def _is_straight(self) -> bool:
-        """Whether before array codecs the elements are in native byte order, each at its place."""
+        """Whether array codecs get elements in native byte order, each at its place."""
         order, native = self.memory_order, self.steps[self.array_steps - 1].is_native
         return order is not None and native and order.strides == contiguous(self.spec.shape)
 
@@ -156,8 +156,7 @@ class Chain:
         return self._ordered_decoder(default) or default
 
     def _ordered_decoder(self, otherwise: ChunkDecoder) -> ChunkDecoder | None:
-        """A decoder of chunks whose elements are in another order, or become others; None where a library cannot be
-        called by address."""
+        """Make a decoder that also reorders elements, or runs a program on each; None if that cannot be done here."""
         order = self.memory_order
         if order is None or not self.spec.nbytes or len(self.steps) > order.steps + 1:
             return None

@@ -88,7 +88,7 @@ class Delta:
 
 
 def running_sums(values: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
-    """Sums along each row of integers of `dtype`, by the C library; None where it does not make them."""
+    """Running sums along each row of integers of `dtype`, by the C library; None where it cannot make them."""
     library = native.library()
     if (
         library is None

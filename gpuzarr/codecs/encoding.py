@@ -15,7 +15,7 @@ from gpuzarr.errors import BAD_DATA_ERRORS, CodecError
 
 
 def encode_steps(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
-    """Encode by `steps`; None where the GPU refused a chunk, and a step had to wait for the sizes."""
+    """Encode a batch by `steps`. None if a step had to wait for the sizes, and the GPU had refused a chunk."""
     for step in steps:
         if not step.takes_unmeasured and (chunks := measured(chunks, device)) is None:
             return None
@@ -28,9 +28,9 @@ def encode_steps(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
 
 
 def copy_back(chunks: Any, device: Device) -> Callable[[], Any]:
-    """Return a function that copies chunks to host memory, in one copy, when their sizes are known.
+    """Return a function that copies chunks to host memory, in one copy, once their sizes are known.
 
-    It returns None where the GPU refused some.
+    It returns None if the GPU refused a chunk.
     """
     if isinstance(chunks, Unmeasured):
         measure, copied = chunks.measuring(device), device.copy_back(chunks.data)
@@ -44,9 +44,8 @@ def copy_back(chunks: Any, device: Device) -> Callable[[], Any]:
 
 
 def unless_refused(copied: Callable[[], Any], check: Callable[[], None] | None) -> Callable[[], Any]:
-    """The same function, but it returns None where only the device saw that a codec refuses an element: the host then
-    says so in its own words."""
-
+    """The function `copied`, but it returns None if `check` says that the GPU found an element which a codec refuses:
+    the host then encodes the batch, and raises the error."""
     if check is None:
         return copied
 
@@ -62,5 +61,5 @@ def unless_refused(copied: Callable[[], Any], check: Callable[[], None] | None) 
 
 
 def moved(encoded_batch: EncodedBatch, data: np.ndarray) -> EncodedBatch:
-    """The same chunks in the copy `data` of their memory."""
+    """The same chunks, in `data`, a copy of their memory."""
     return EncodedBatch(data, encoded_batch.starts, encoded_batch.sizes)

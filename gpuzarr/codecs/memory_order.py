@@ -1,4 +1,4 @@
-"""How the elements of a chunk lie in the bytes that the first bytes->bytes codec of a chain decodes to."""
+"""How the elements of a chunk lie in memory before the array codecs of a chain are undone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gpuzarr.dtypes.element_program import Program
 
 @dataclass(frozen=True)
 class MemoryOrder:
-    """A chunk as it is before its first `steps` steps are undone: decoded but for byte order, the order of axes, and
-    what is done with each element by itself.
+    """A chunk before its first `steps` steps are undone: decoded but for byte order, the order of axes, and what codecs
+    do with each element by itself.
 
-    `strides`: elements from one to the next along each axis of the decoded chunk. `swap`: bytes of the units that are
-    in the other byte order, 1 for none. `dtype`: of the elements as they are. `program`: what becomes of each, which
-    refuses none; None where it stays as it is.
+    `strides`: the distance between neighbours along each axis of the decoded chunk, in elements. `swap`: bytes of the
+    units that are in the other byte order, 1 for none. `dtype`: of the elements at this point. `program`: what is done
+    with each element, which refuses none; None if nothing is.
     """
 
     steps: int

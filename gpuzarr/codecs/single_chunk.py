@@ -65,7 +65,7 @@ def copier(spec: ChunkSpec, nbytes: int, otherwise: ChunkDecoder) -> ChunkDecode
 
 
 def filler(fill: ElementsDecoder, otherwise: ChunkDecoder) -> ChunkDecoder:
-    """Make a decoder from that of the only codec. `otherwise` raises the error for what it refuses."""
+    """Make a decoder from `fill` of the only codec. `otherwise` decodes what it refuses, and raises the error."""
 
     def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> np.ndarray | None:
         try:
@@ -120,7 +120,7 @@ def ordered_decoder(
 
 
 def looped_decoder(spec: ChunkSpec, loop: Loop, decode: AddressDecoder | None, otherwise: ChunkDecoder) -> ChunkDecoder:
-    """Make a decoder that runs `loop` on the elements that `decode` makes of the stored bytes; without it, on these.
+    """Make a decoder that runs `loop` on what `decode` makes of the stored bytes; if it is None, on the stored bytes.
 
     `otherwise`: as of `address_decoder`.
     """

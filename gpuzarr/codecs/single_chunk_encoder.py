@@ -23,8 +23,8 @@ ChunkEncoder = Callable[[np.ndarray], Any]
 
 
 def chunk_encoder(steps: tuple[Step, ...], otherwise: ChunkEncoder) -> ChunkEncoder:
-    """Make an encoder of single chunks by addresses, where programs of elements, native bytes and at most one library
-    follow each other; else `otherwise`, which also encodes what these refuse, and raises the error."""
+    """Make an encoder of single chunks, by addresses where the steps are programs of elements, native bytes, and at
+    most one codec of a library. Else it is `otherwise`, which also encodes what these refuse, and raises the error."""
     if len(steps) == 1 and (alone := steps[0].takes_elements) is not None:
         return _alone(alone.elements_encoder(steps[0].spec), otherwise)
     first = next(i for i, step in enumerate(steps) if step.codec.kind == "array->bytes")
@@ -53,7 +53,7 @@ def _alone(encode: ElementsEncoder, otherwise: ChunkEncoder) -> ChunkEncoder:
 
 
 def _program(steps: tuple[Step, ...]) -> Program | None:
-    """The program of all steps; None where one is none."""
+    """The programs of all steps, as one; None if a step has none."""
     found = [step.encode_program for step in steps]
     made = found[0]
     for each in found[1:]:
@@ -62,7 +62,7 @@ def _program(steps: tuple[Step, ...]) -> Program | None:
 
 
 def _addressed(encoder: Encoder, nbytes: int, otherwise: ChunkEncoder) -> ChunkEncoder:
-    """Make an encoder by a library of the chunk's own memory."""
+    """Make an encoder by a library, which reads the memory of the chunk."""
     encode, capacity = encoder.encode.one, encoder.capacity(nbytes)
     memory = CPU.empty(capacity)
     target, view = address(memory), memoryview(memory)
@@ -79,7 +79,7 @@ def _addressed(encoder: Encoder, nbytes: int, otherwise: ChunkEncoder) -> ChunkE
 def _looped(
     loop: Loop, shape: tuple[int, ...], nbytes: int, encoder: Encoder | None, otherwise: ChunkEncoder
 ) -> ChunkEncoder:
-    """Make an encoder of what `loop` makes of the elements: `nbytes` bytes."""
+    """Make an encoder that runs `loop`, to `nbytes` bytes, then `encoder` if there is one."""
     made = CPU.empty(nbytes)
     source, count, view = address(made), nbytes // loop.program.dtype.itemsize, memoryview(made)
     last = None if encoder is None else _addressed(encoder, nbytes, lambda _: None)

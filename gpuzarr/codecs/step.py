@@ -76,12 +76,12 @@ class Step:
 
     @cached_property
     def program(self) -> Program | None:
-        """What decoding does with each element; None where no program says that."""
+        """What decoding does with each element; None if there is no program of that."""
         return self.codec.program(self.spec, "decode") if isinstance(self.codec, ChangesElements) else None
 
     @cached_property
     def encode_program(self) -> Program | None:
-        """What encoding does with each element; None where no program says that."""
+        """What encoding does with each element; None if there is no program of that."""
         return self.codec.program(self.spec, "encode") if isinstance(self.codec, ChangesElements) else None
 
     @cached_property
@@ -91,16 +91,16 @@ class Step:
 
     @cached_property
     def _loops(self) -> tuple[Loop | None, Loop | None]:
-        """The programs of decoding and of encoding, where the C library runs them."""
+        """The programs of decoding and of encoding; None for one that the C library does not run."""
         return Loop.of(self.program), Loop.of(self.encode_program)
 
     def decode(self, chunks: Any, device: Device) -> Any:
-        """Decode a batch of an array codec: on a CPU by the C library where it can."""
+        """Decode a batch by an array codec; on a CPU by the C library, where it runs the codec's program."""
         made = None if device.gpu else _run(self.program, self._loops[0], chunks)
         return self.codec.decode(chunks, self.spec, device) if made is None else made
 
     def encode(self, chunks: Any, device: Device) -> Any:
-        """Encode a batch: on a CPU by the C library where it can."""
+        """Encode a batch; on a CPU by the C library, where it runs the codec's program."""
         made = None if device.gpu else _run(self.encode_program, self._loops[1], chunks)
         return self.codec.encode(chunks, self.spec, device) if made is None else made
 
@@ -167,7 +167,7 @@ class Step:
 
 
 def _run(program: Program | None, loop: Loop | None, chunks: Any) -> Any:
-    """What a program makes of a batch on a CPU; None where that is for the codec."""
+    """Run a program on a batch on the CPU; None where the codec has to do it."""
     if program is None or (program.instructions and loop is None):
         return None
     return chunks if loop is None else loop.of_batch(chunks)

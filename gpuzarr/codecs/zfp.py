@@ -182,9 +182,9 @@ def _raised(batch: np.ndarray) -> np.ndarray:
 
 
 def _decoder(spec: ChunkSpec, mode_of: ModeOf, header: bool) -> ElementsDecoder:
-    """Make a decoder of chunks with or without a header.
+    """Make a decoder of chunks, with or without a header.
 
-    `mode_of`: the mode of a chunk, its parameter, and the spec of what is encoded.
+    `mode_of(chunk, spec)`: the mode of a chunk, the mode's parameter, and the spec of the encoded elements.
     """
     _library()
     of = _promoted(spec)
@@ -206,10 +206,11 @@ def _decoder(spec: ChunkSpec, mode_of: ModeOf, header: bool) -> ElementsDecoder:
 
 
 def _header(chunk: np.ndarray, spec: ChunkSpec) -> tuple[str, dict[str, Any], ChunkSpec]:
-    """Check, before anything is decoded, that a header fits the spec; its mode and parameter, and its own spec.
+    """The mode in a chunk's header, its parameter, and the spec of the encoded elements.
 
-    Its shape may be another one of as many elements, which numcodecs takes too: then it is divided in other blocks, for
-    which zfp may read at most 26 times as much.
+    CodecError, before anything is decoded, if the header does not fit `spec`. Its shape may be another one of as many
+    elements, which numcodecs accepts too. Such a chunk is divided into other blocks, and zfp may read up to 26 times
+    as much of it.
     """
     if len(chunk) < 2 * _WORD:
         raise CodecError("the chunk is too short for a zfp header")
@@ -234,8 +235,7 @@ def _decode(
     header: bool,
     room: np.ndarray,
 ) -> None:
-    """Decode a chunk, of the shape of `spec`, to exactly `target`. CodecError where it is cut short, or something
-    follows it.
+    """Decode a chunk of elements of `spec` to exactly `target`. CodecError if it is cut short, or something follows it.
 
     libzfp may read beyond its input, but tells how much it has read. So the chunk is copied to `room`, which is longer
     by as much as it may read.

@@ -1,9 +1,9 @@
 """pco, by the functions of the package pcodec that decode a file part by part, and tell how much of it they read.
 
-A standalone file, as numcodecs stores it, is (pco, standalone/compressor.rs): "pco!"; the version; from version 3 on a
-number type of all parts or 0; a hint of the size, 6 bits that say of how many bits it is, less 1, then these, and zeros
-to the end of a byte; the header of the parts; for each part its number type, its elements less 1 (3 bytes,
-little-endian), its metadata and its page; a 0.
+numcodecs stores a chunk as a standalone file of pco. This is (pco, standalone/compressor.rs): "pco!"; the version; from
+version 3 on, the number type of all parts, or 0; a size hint (6 bits: its number of bits less 1; then these bits, and
+zeros to the end of a byte); the header that all parts share; for each part (a "chunk" of pco) its number type, its
+number of elements less 1 (3 bytes, little-endian), its metadata and its page; and a 0.
 """
 
 from __future__ import annotations

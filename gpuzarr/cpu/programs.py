@@ -1,6 +1,6 @@
 """Programs of elements, run by the C library in one pass and without temporary arrays.
 
-What it makes is what the array expressions of the codecs make, to the bit: these stand beside, and do what it does not.
+The result is, to the bit, that of the codecs' array expressions, which are run where the C library cannot.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Loop:
 
     @classmethod
     def of(cls, program: Program | None) -> Loop | None:
-        """The loop of a program; None where the C library does not run it."""
+        """The loop of a program; None if the C library does not run it."""
         library = native.library()
         if program is None or library is None:
             return None
@@ -34,14 +34,14 @@ class Loop:
         return found if found.at(0, 0, 0) else None
 
     def at(self, target: int, source: int, count: int) -> bool:
-        """Run it on `count` elements at address `source`, of any alignment.
+        """Run it on `count` elements at address `source`, to `target`; both may be unaligned.
 
-        False where it refuses an element, which is then for the codec to say, or where it is not run here.
+        False if it refuses an element, for which the codec raises the error, or if the C library does not run it.
         """
         return bool(self.library.gpuzarr_program(self.table, self.length, source, target, count) > 0)
 
     def of_batch(self, values: np.ndarray) -> np.ndarray | None:
-        """What becomes of an array, of either byte order and any strides; None where that is for the codec."""
+        """Run it on an array, of either byte order and any strides; None where the codec has to do it."""
         source = self.program.source
         if values.dtype != source:
             if values.dtype.newbyteorder("=") != source:

@@ -1,5 +1,5 @@
-"""Encode chunks of HDF5's filters bitshuffle and lz4 on the GPU: shuffle blocks, compress all of a batch in one call,
-assemble (kernels/blocks_write.cu)."""
+"""Encode chunks of HDF5's filters bitshuffle and lz4 on the GPU: shuffle the blocks, compress all those of a batch in
+one call, assemble the chunks (kernels/blocks_write.cu)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from gpuzarr.gpu.tables import THREADS, addresses, copy, grid, table
 
 @dataclass(frozen=True)
 class BlockShape:
-    """How chunks of `nbytes` bytes are divided in blocks of `block` bytes.
+    """How chunks of `nbytes` bytes are divided into blocks of `block` bytes.
 
-    `elementsize`: 0 where bits are not shuffled; then a block that does not become smaller is stored as it is.
-    `inner`: the compressor; None where there is none, and no header either.
+    `elementsize`: 0 if bits are not shuffled; then a block that does not become smaller is stored as it is. `inner`:
+    the compressor; None if there is none, and then no header either.
     """
 
     nbytes: int
@@ -33,7 +33,7 @@ class BlockShape:
 
     @property
     def rest(self) -> int:
-        """Bytes behind the last block: of fewer than 8 elements."""
+        """Bytes after the last block: of fewer than 8 elements."""
         return self.nbytes % (8 * self.elementsize) if self.elementsize else 0
 
     @property
@@ -64,14 +64,14 @@ def why_host(shape: BlockShape, spec: BytesSpec) -> str | None:
     if spec.nbytes is None:
         return "the size to compress is not known from metadata"
     if not shape.blocks:
-        return "there is not one block to compress"
+        return "there is no block to compress"
     if shape.inner is not None and min(shape.block, shape.nbytes) > MAX_INPUT_BYTES:
-        return f"nvCOMP compresses at most {MAX_INPUT_BYTES} bytes a block"
+        return f"nvCOMP compresses blocks of at most {MAX_INPUT_BYTES} bytes"
     return None
 
 
 def encode(shape: BlockShape, chunks: EncodedBatch, device: Device) -> EncodedBatch | Unmeasured:
-    """Encode a batch. Chunks of which nvCOMP refuses a block get 0 bytes."""
+    """Encode a batch. A block that nvCOMP fails on is stored as it is; if bits are shuffled, its chunk gets 0 bytes."""
     if not len(chunks):
         return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
     if shape.inner is None:
@@ -87,7 +87,7 @@ def encode(shape: BlockShape, chunks: EncodedBatch, device: Device) -> EncodedBa
 
 
 def scratch_bytes(shape: BlockShape, device: Device) -> tuple[int, int]:
-    """See `codecs.contract.KnowsEncodeScratch`: a stage of shuffled blocks, slots and scratch of blocks, the chunk."""
+    """See `codecs.contract.KnowsEncodeScratch`: shuffled blocks, slots, nvCOMP's scratch, the encoded chunk."""
     most = shape.most(device) + ALIGNMENT
     if shape.inner is None:
         return most, most
@@ -97,7 +97,7 @@ def scratch_bytes(shape: BlockShape, device: Device) -> tuple[int, int]:
 
 
 def _shuffled(shape: BlockShape, chunks: EncodedBatch, device: Device) -> EncodedBatch:
-    """Chunks without a compressor: their blocks shuffled, and the rest."""
+    """Encode chunks without a compressor: shuffle their blocks, and copy the rest."""
     starts, sizes, total = packed(chunks.sizes, PACKED)
     made = EncodedBatch(device.empty(total), starts, sizes)
     sources, targets = addresses(chunks, device), addresses(made, device)
@@ -110,7 +110,7 @@ def _shuffled(shape: BlockShape, chunks: EncodedBatch, device: Device) -> Encode
 
 
 def _blocks(shape: BlockShape, chunks: np.ndarray) -> np.ndarray:
-    """Addresses of all blocks of chunks at these addresses, chunk after chunk."""
+    """Addresses of all blocks, chunk after chunk, of chunks at these addresses."""
     begins = np.arange(shape.blocks, dtype=np.uint64) * np.uint64(shape.block)
     return (chunks[:, None] + begins).reshape(-1)
 
@@ -124,7 +124,7 @@ def _shuffle(shape: BlockShape, sources: np.ndarray, targets: np.ndarray, sizes:
 def assembled(
     shape: BlockShape, chunks: EncodedBatch, plain: np.ndarray, slots: Any, sizes: Any, device: Device
 ) -> Unmeasured:
-    """Assemble chunks of compressed blocks, which are in slots."""
+    """Assemble chunks from compressed blocks in slots. `plain`: addresses of the blocks; `sizes`: bytes in slots."""
     count, last, most = len(chunks), int(shape.sizes[-1]), shape.most(device)
     cut = (*(np.uint64(n) for n in (shape.blocks, shape.block, last, shape.rest)), np.uint32(not shape.elementsize))
     offset, total = (device.empty(8 * n).view(np.uint64) for n in (len(plain), count))

@@ -20,7 +20,8 @@ from gpuzarr.gpu.tables import addresses, copy
 MAX_ELEMENT_BYTES = 256  # of kernels/bitshuffle.cu
 _ALGORITHMS = {"lz4": LZ4, "zstd": ZSTD}
 
-# launch(codec, blocks, on_gpu, chunks, into, device): decode the chunks of the mask `on_gpu` to their places in `into`.
+# launch(codec, blocks, on_gpu, chunks, into, device): decode the chunks that the mask `on_gpu` has to their places in
+# `into`.
 Launch = Callable[[Any, chunk_format.Blocks, np.ndarray, EncodedBatch, EncodedBatch, Device], None]
 
 
@@ -37,7 +38,7 @@ def decode_scratch_bytes(cname: str, nbytes: int) -> int:
 def decode(
     codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
 ) -> EncodedBatch:
-    """Decode a batch whose decoded size `spec.nbytes` is known. `codec` decodes on the host what is unsound."""
+    """Decode a batch whose decoded size `spec.nbytes` is known. Unsound chunks are left to `codec` on the host."""
     return decode_blocks(codec, algorithm(codec.cname), _launch, chunks, spec, device, into)
 
 
@@ -50,7 +51,7 @@ def decode_blocks(
     device: Device,
     into: EncodedBatch | None,
 ) -> EncodedBatch:
-    """Decode chunks in blocks, which `codec.blocks` finds, and `launch` decodes."""
+    """Decode chunks in blocks. `codec.blocks` finds the blocks, and `launch` decodes them, compressed by `inner`."""
     nbytes = spec.nbytes or 0
     into = targets(chunks, nbytes, device, into)
     if not len(chunks):

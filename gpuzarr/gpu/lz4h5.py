@@ -1,4 +1,4 @@
-"""Decode chunks of HDF5's lz4 on the GPU: all blocks of a batch by one nvCOMP call, or a copy of those stored raw."""
+"""Decode chunks of HDF5's lz4 on the GPU: all compressed blocks of a batch in one nvCOMP call; copy the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def decode_scratch_bytes(nbytes: int) -> int:
 def decode(
     codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
 ) -> EncodedBatch:
-    """Decode a batch whose decoded size `spec.nbytes` is known. `codec` decodes on the host what is unsound."""
+    """Decode a batch whose decoded size `spec.nbytes` is known. Unsound chunks are left to `codec` on the host."""
     return decode_blocks(codec, LZ4, _launch, chunks, spec, device, into)
 
 

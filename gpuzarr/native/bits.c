@@ -1,5 +1,5 @@
-// The bits of a block, shuffled: bit k of byte j of all elements is plane 8 * j + k, of `groups` bytes; element e is bit
-// e % 8 of byte e / 8 of each.
+// Shuffles of the bits of a block. Plane 8 * j + k, of `groups` bytes, has bit k of byte j of all elements: that of
+// element e is bit e % 8 of its byte e / 8.
 #include <string.h>
 #include "bits.h"
 
@@ -16,13 +16,13 @@ typedef uint64_t Words __attribute__((vector_size(WIDTH)));
 #define UNROLLED _Pragma("GCC unroll 16")
 #define INLINE static inline __attribute__((always_inline))
 
-// Bytes of a and b in turn: those of their first halves, and of their second ones. And what undoes that.
+// Bytes of a and b in turn: of their first halves, and of their second halves. `even` and `odd` undo that.
 INLINE Bytes low(Bytes a, Bytes b) { return PICKED(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
 INLINE Bytes high(Bytes a, Bytes b) { return PICKED(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); }
 INLINE Bytes even(Bytes a, Bytes b) { return PICKED(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30); }
 INLINE Bytes odd(Bytes a, Bytes b) { return PICKED(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31); }
 
-// Make of n vectors, n a power of two, one run of bytes: the first byte of each, then the second of each, and so on.
+// Interleave n vectors, n a power of two: the first byte of each, then the second of each, and so on.
 INLINE void interleave(Bytes *vectors, size_t n)
 {
     Bytes made[WIDTH];
@@ -62,7 +62,7 @@ INLINE void transpose(Words *vectors)
     }
 }
 
-// Byte j of TILE elements, of the 8 planes that begin at `planes`, each `groups` bytes.
+// One byte of each of TILE elements, from its 8 planes, which begin at `planes` and are `groups` bytes apart.
 INLINE void bytes_of(const unsigned char *planes, size_t groups, Bytes *elements)
 {
     Words turned[8];
@@ -83,7 +83,7 @@ INLINE void planes_of(const Bytes *elements, size_t groups, unsigned char *plane
     UNROLLED for (size_t k = 0; k < 8; k++) memcpy(planes + k * groups, turned + k, WIDTH);
 }
 
-// Turn TILE elements of `size` bytes, a power of two and at most WIDTH.
+// Unshuffle TILE elements of `size` bytes, a power of two and at most WIDTH.
 INLINE void unshuffle_tile(const unsigned char *planes, unsigned char *elements, size_t groups, size_t size)
 {
     Bytes bytes[WIDTH][8], row[WIDTH];
@@ -136,7 +136,7 @@ static uint64_t transposed(uint64_t x)
     return x ^ t ^ t << 28;
 }
 
-// Of 8 elements: those of the byte of each plane at `planes`.
+// Unshuffle 8 elements, from one byte of each plane; that of the first plane is at `planes`.
 static void unshuffle_group(const unsigned char *planes, unsigned char *elements, size_t groups, size_t size)
 {
     for (size_t j = 0; j < size; j++) {

@@ -1,5 +1,5 @@
-// Chunks of HDF5's filters bitshuffle and lz4: gpuzarr/formats/hdf5_bitshuffle.py says what they look like, and where that
-// comes from. Bytes of a chunk are never trusted; numbers of `Call` are.
+// Chunks of HDF5's filters bitshuffle and lz4. The formats and their sources: gpuzarr/formats/hdf5_bitshuffle.py and
+// lz4h5.py. The bytes of a chunk are not trusted; the numbers of `Call` are.
 #include <stdlib.h>
 #include <string.h>
 #include "bits.h"
@@ -19,10 +19,10 @@ static void put_word(unsigned char *at, i64 number)
     for (int i = 0; i < 4; i++) at[i] = (unsigned char)(number >> (24 - 8 * i));
 }
 
-// Bytes of which a block has a whole number: those of 8 elements.
+// Bytes that a block has a multiple of: those of 8 elements.
 static i64 unit_of(const Call *of) { return of->element ? 8 * of->element : 1; }
 
-// Room for a shuffled block, if a compressor stands behind the shuffle; 0 where there is no memory for it.
+// Allocate memory for a shuffled block, if a compressor follows the shuffle. Returns 0 if that fails.
 static int has_scratch(const Call *of, i64 nbytes, unsigned char **scratch)
 {
     int is_needed = of->function && of->element && nbytes;
@@ -30,7 +30,7 @@ static int has_scratch(const Call *of, i64 nbytes, unsigned char **scratch)
     return !is_needed || *scratch;
 }
 
-// The bytes that the compressor makes of a block, at most `capacity`; -1 or 0 where it cannot.
+// Compress or decompress a block. Returns the bytes that it becomes, at most `capacity`; -1 or 0 for an error.
 static i64 compressor(const Call *of, unsigned char *target, i64 capacity, const unsigned char *source, i64 size)
 {
     if (!of->context) {
@@ -41,7 +41,7 @@ static i64 compressor(const Call *of, unsigned char *target, i64 capacity, const
     return made > (size_t)capacity ? -1 : (i64)made;  // errors are very large numbers
 }
 
-// Decode a block to `nbytes` bytes. Returns the end of its bytes, which begin at `at`; NULL where they are damaged.
+// Decode the block at `at` to `nbytes` bytes. Returns where it ends; NULL if it is damaged.
 static const unsigned char *decode_block(const Call *of, unsigned char *target, i64 nbytes, const unsigned char *at,
                                          const unsigned char *end, unsigned char *scratch)
 {
@@ -53,7 +53,7 @@ static const unsigned char *decode_block(const Call *of, unsigned char *target, 
     }
     if (!size || size > end - at) return NULL;
     if (!of->element) {
-        if (size == nbytes) memcpy(target, at, (size_t)size);  // one that the compressor made no smaller
+        if (size == nbytes) memcpy(target, at, (size_t)size);  // it did not become smaller
         else if (compressor(of, target, nbytes, at, size) != nbytes) return NULL;
         return at + size;
     }
@@ -62,7 +62,7 @@ static const unsigned char *decode_block(const Call *of, unsigned char *target, 
     return at + size;
 }
 
-// Decode a chunk of `size` bytes to `nbytes` bytes, which it returns; -1 where it is no such chunk.
+// Decode a chunk of `size` bytes to exactly `nbytes` bytes. Returns `nbytes`; -1 if the chunk is damaged.
 i64 decode_blocks(const Call *of, unsigned char *target, i64 nbytes, const unsigned char *source, i64 size)
 {
     i64 unit = unit_of(of), whole = nbytes / unit * unit, block = of->block;
@@ -82,7 +82,7 @@ i64 decode_blocks(const Call *of, unsigned char *target, i64 nbytes, const unsig
     return nbytes;
 }
 
-// Encode a block of `nbytes` bytes. Returns the end of what it becomes at `at`; NULL where that does not fit.
+// Encode a block of `nbytes` bytes to `at`. Returns where the result ends; NULL if it does not fit.
 static unsigned char *encode_block(const Call *of, unsigned char *at, unsigned char *end, const unsigned char *source,
                                    i64 nbytes, unsigned char *scratch)
 {
@@ -107,7 +107,7 @@ static unsigned char *encode_block(const Call *of, unsigned char *at, unsigned c
     return at + header + size;
 }
 
-// Encode a chunk of `nbytes` bytes. Returns the bytes that it becomes, at most `capacity`; -1 where that does not fit.
+// Encode a chunk of `nbytes` bytes. Returns the bytes that it becomes, at most `capacity`; -1 if they do not fit.
 i64 encode_blocks(const Call *of, unsigned char *target, i64 capacity, const unsigned char *source, i64 nbytes)
 {
     i64 unit = unit_of(of), whole = nbytes / unit * unit, block = of->element ? of->block : least(of->block, nbytes);

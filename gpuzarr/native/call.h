@@ -1,5 +1,6 @@
 #pragma once
-// A function of an installed library, or of this one, that decodes or encodes one chunk, by addresses. Python has found it.
+// A function that decodes or encodes one chunk, by addresses: of an installed library, where Python found it, or of
+// this library.
 #include "native.h"
 
 enum { ZSTD, BLOSC_DECODE, BLOSC_ENCODE, LZ4_DECODE, BLOCKS_DECODE, BLOCKS_ENCODE, LZF_DECODE, LZF_ENCODE };
@@ -11,7 +12,7 @@ typedef struct {
     i64 kind;
     void *function, *context;                  // context: of libzstd, which belongs to the calling thread
     i64 exact;                                 // a chunk must become exactly as many bytes as there is room for
-    i64 level, shuffle, element, block;        // of c-blosc, when it encodes; of blocks.c and lzf.c, which say more
+    i64 level, shuffle, element, block;        // of c-blosc when it encodes; see also blocks.h and lzf.c
     const char *name;                          // of c-blosc's inner codec
 } Call;
 

@@ -3,7 +3,7 @@
 
 enum { LONG = 7, MIN_MATCH = 3, MAX_MATCH = 264, MAX_LITERALS = 32, MAX_DISTANCE = 1 << 13, HASH_BITS = 13, QUICK = 16 };
 
-// Copy `n` bytes to `to` from `distance` bytes before; `room` bytes may be written.
+// Copy `n` bytes to `to` from `distance` bytes before it, as if one by one. `room` bytes may be written.
 static void repeat(unsigned char *to, i64 distance, i64 n, i64 room)
 {
     const unsigned char *from = to - distance;
@@ -13,7 +13,7 @@ static void repeat(unsigned char *to, i64 distance, i64 n, i64 room)
     else for (i64 i = 0; i < n; i++) to[i] = from[i];
 }
 
-// Whether a chunk begins with a header that says `nbytes`, or needs none.
+// Whether a chunk begins with a header that declares `nbytes`, if it is to have one.
 static int has_header(const Call *of, const unsigned char *source, i64 size, i64 nbytes)
 {
     if (!of->element) return 1;
@@ -23,8 +23,8 @@ static int has_header(const Call *of, const unsigned char *source, i64 size, i64
     return 1;
 }
 
-// Decode a chunk to exactly `nbytes` bytes, which it returns; -1 where it is damaged. `element` of the call: bytes of the
-// header, the decoded size (uint32, little-endian); or 0.
+// Decode a chunk to exactly `nbytes` bytes. Returns `nbytes`; -1 if the chunk is damaged. `element` of the call: bytes
+// of the header, which is the decoded size (uint32, little-endian); 0 if there is none.
 i64 decode_lzf(const Call *of, unsigned char *target, i64 nbytes, const unsigned char *source, i64 size)
 {
     const unsigned char *at = source + of->element, *end = source + size;
@@ -54,7 +54,7 @@ i64 decode_lzf(const Call *of, unsigned char *target, i64 nbytes, const unsigned
     return to == last ? nbytes : -1;
 }
 
-// Write `n` literals. Returns the end of them; NULL where they do not fit.
+// Write `n` literals. Returns where they end; NULL if they do not fit.
 static unsigned char *put_literals(unsigned char *to, unsigned char *end, const unsigned char *from, i64 n)
 {
     for (i64 here; n; n -= here, from += here, to += here) {
@@ -82,10 +82,10 @@ static uint32_t hash(const unsigned char *at)
     return word * 0x9e3779b1u >> (32 - HASH_BITS);
 }
 
-// Encode a chunk. Returns the bytes that it becomes, at most `capacity`; -1 where that does not fit.
+// Encode a chunk. Returns the bytes that it becomes, at most `capacity`; -1 if they do not fit.
 i64 encode_lzf(const Call *of, unsigned char *target, i64 capacity, const unsigned char *source, i64 nbytes)
 {
-    uint32_t seen[1 << HASH_BITS] = {0};  // the last place of three bytes of each hash
+    uint32_t seen[1 << HASH_BITS] = {0};  // by the hash of three bytes: where they were last
     unsigned char *to = target + of->element, *end = target + capacity;
     if (capacity < of->element || (of->element && nbytes > UINT32_MAX)) return -1;
     for (i64 i = 0; i < of->element; i++) target[i] = (unsigned char)(nbytes >> 8 * i);

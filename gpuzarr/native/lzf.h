@@ -1,5 +1,5 @@
 #pragma once
-// Streams of LZF: see gpuzarr/formats/lzf.py, which does the same in Python, and says where the format comes from.
+// LZF streams. The same in Python, and the format and its source: gpuzarr/formats/lzf.py.
 #include "call.h"
 
 i64 decode_lzf(const Call *of, unsigned char *target, i64 nbytes, const unsigned char *source, i64 size);

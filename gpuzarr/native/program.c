@@ -1,7 +1,7 @@
-// Programs of gpuzarr/dtypes/element_program.py: the same instruction is run on a block of elements after the other, in
-// a core's first cache. Numbers become what NumPy makes of them on this machine, NaNs too.
+// Programs of gpuzarr/dtypes/element_program.py: all instructions are run on one block of elements, which stays in a
+// core's first cache, then on the next. The results are those of NumPy on this machine, to the bit, also of NaNs.
 //
-// A program is a table of four words an instruction, as in kernels/program.cuh; the last one means nothing here.
+// A program is a table of four words an instruction, as in kernels/program.cuh; the last word is not used here.
 #include <math.h>
 #include "program.h"
 

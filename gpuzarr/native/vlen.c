@@ -1,5 +1,5 @@
-// Elements of variable length, each behind its length (uint32, little-endian), as rows of one width: bytes, or characters
-// of UTF-8 as numbers. See gpuzarr/cpu/vlen_rows.py.
+// Elements of variable length, each after its length (uint32, little-endian), to rows of one width: of bytes, or of the
+// code points of UTF-8. See gpuzarr/cpu/vlen_rows.py.
 #include <string.h>
 #include "native.h"
 
@@ -16,8 +16,8 @@ static int follows(unsigned char byte)
     return (byte & 0xc0) == 0x80;
 }
 
-// The next character of UTF-8, at `*at`, which moves behind it; a negative number where there is none (The Unicode
-// Standard, table 3-7).
+// The code point of the UTF-8 at `*at`, which then points after it; negative if it is not valid (The Unicode Standard,
+// table 3-7).
 static int32_t character(const unsigned char **at, const unsigned char *end)
 {
     const unsigned char *p = *at;
@@ -39,7 +39,7 @@ static int32_t character(const unsigned char **at, const unsigned char *end)
     return -1;
 }
 
-// The characters of an element; a negative number where it is no UTF-8.
+// How many code points an element has; negative if it is not valid UTF-8.
 static i64 characters(const unsigned char *at, i64 size)
 {
     const unsigned char *end = at + size;
@@ -52,9 +52,9 @@ static i64 characters(const unsigned char *at, i64 size)
     return count;
 }
 
-// Look at all `count` elements in `size` bytes. Returns 1 where these are exactly the bytes; 2 where a row has them all,
-// as none ends with a zero, which rows do not keep, and those of `kind` UTF8 are that; else 0. found: the most bytes of
-// an element, and the most characters.
+// Look at all `count` elements in `size` bytes. Returns 0 if they do not take exactly these bytes; 2 if rows can hold
+// them, as none ends with a zero, which rows do not keep, and those of `kind` UTF8 are valid; else 1. found: the most
+// bytes of an element, and the most code points.
 EXPORT i64 gpuzarr_vlen_measure(const unsigned char *chunk, i64 size, i64 count, i64 kind, i64 *found)
 {
     i64 at = 0, fits = 2;
@@ -74,7 +74,8 @@ EXPORT i64 gpuzarr_vlen_measure(const unsigned char *chunk, i64 size, i64 count,
     return at == size ? fits : 0;
 }
 
-// Make rows of `width` bytes of the next `count` elements of a chunk that has been measured; returns the address of the next one.
+// Write the next `count` elements of a chunk as rows of `width` bytes; gpuzarr_vlen_measure has returned 2 for it.
+// Returns the address of the element after them.
 EXPORT i64 gpuzarr_vlen_bytes(const unsigned char *at, i64 count, i64 width, char *rows)
 {
     for (i64 i = 0; i < count; i++, rows += width) {
@@ -86,7 +87,7 @@ EXPORT i64 gpuzarr_vlen_bytes(const unsigned char *at, i64 count, i64 width, cha
     return (i64)(intptr_t)at;
 }
 
-// The same of `width` characters, uint32 in the order of the machine.
+// The same with rows of `width` code points, native uint32.
 EXPORT i64 gpuzarr_vlen_characters(const unsigned char *at, i64 count, i64 width, uint32_t *rows)
 {
     for (i64 i = 0; i < count; i++, rows += width) {
