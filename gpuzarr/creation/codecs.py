@@ -36,7 +36,7 @@ def v3(codec: Any, itemsize: int, dtype: str = "") -> Json:
     found = _document(codec)
     if "id" in found:
         name, configuration = found["id"], {key: value for key, value in found.items() if key != "id"}
-        name = name if name in _REGISTERED or name.startswith("numcodecs.") else f"numcodecs.{name}"
+        name = name if name in _REGISTERED or _is_only_of_v3(name) else f"numcodecs.{name}"
     else:
         name, configuration = _full_name(found["name"]), found.get("configuration") or {}
     configuration = mapping(configuration, f"configuration of codec {name!r}")
@@ -64,6 +64,12 @@ def _full_name(name: str) -> str:
     found = class_of(3, name)
     full = f"numcodecs.{name}"
     return full if found is not None and found.names[0] == full else name
+
+
+def _is_only_of_v3(name: str) -> bool:
+    """Whether a name, given as an id of numcodecs, is that of a codec which numcodecs does not have."""
+    is_other = class_of(3, name) is not None and class_of(3, f"numcodecs.{name}") is None
+    return is_other or name.startswith("numcodecs.")
 
 
 def v2(codec: Any) -> Json:

@@ -81,3 +81,19 @@ def test_a_codec_by_its_id_in_numcodecs_has_the_name_that_zarr_python_reads(name
         path = tmp_path / f"{name}{shards}"
         gpuzarr.create_array(path, data=values, chunks=(10, 10), shards=shards, compressors=name)
         assert (zarr.open_array(path)[...] == values).all()
+
+
+@pytest.mark.filterwarnings("ignore::gpuzarr.errors.FewReadersWarning")
+@pytest.mark.parametrize(
+    "given, name",
+    [
+        ("lz4", "numcodecs.lz4"),
+        ("zstd", "zstd"),
+        ("zarrs.gdeflate", "zarrs.gdeflate"),
+        ("gpuzarr.hdf5_bitshuffle", "gpuzarr.hdf5_bitshuffle"),
+        ("numcodecs.zlib", "numcodecs.zlib"),
+    ],
+)
+def test_an_id_becomes_the_name_that_its_codec_has_in_v3(given: str, name: str) -> None:
+    made = gpuzarr.create_array({}, shape=64, dtype="i4", compressors={"id": given})
+    assert made.metadata.document["codecs"][-1]["name"] == name
