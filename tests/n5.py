@@ -9,6 +9,7 @@ import json
 import lzma
 import struct
 import zlib
+from functools import partial
 from typing import Any
 
 import numcodecs
@@ -31,7 +32,7 @@ COMPRESSIONS: dict[str, dict[str, Any]] = {
 def compressed(kind: str, data: bytes, item: int) -> bytes:
     encode = {
         "raw": lambda data: data,
-        "gzip": gzip.compress,
+        "gzip": partial(gzip.compress, mtime=0),
         "zlib": zlib.compress,
         "bzip2": bz2.compress,
         "xz": lambda data: lzma.compress(data, lzma.FORMAT_XZ),

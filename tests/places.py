@@ -31,7 +31,7 @@ def begin() -> None:
             shutil.rmtree(old, ignore_errors=True)
     os.environ[DISK] = tempfile.gettempdir()
     os.environ["TMPDIR"] = tempfile.tempdir = str(SHARED / f"{NAME}{os.getpid()}")
-    os.mkdir(tempfile.tempdir, 0o700)
+    os.mkdir(tempfile.tempdir, 0o711)  # tests become another user, who has to come through it
 
 
 def end(is_good: bool) -> None:
