@@ -19,12 +19,12 @@ _OF_KIND: dict[Kind, tuple[str, ...]] = {
     "array->bytes": (
         *("apng", "avif", "bfloat16", "bmp", "ccittfax3", "ccittfax4", "ccittrle", "dds", "dicomrle", "eer", "exr"),
         *("float24", "gif", "hcomp", "heif", "jpeg", "jpeg2k", "jpegls", "jpegxl", "jpegxr", "jpegxs", "lerc"),
-        *("meshopt", "packints", "pixarlog", "plio", "png", "qoi", "rcomp", "rgbe", "spng"),
-        *("tiff", "ultrahdr", "webp", "zfp"),
+        *("b2nd", "meshopt", "packints", "pcx", "pixarlog", "plio", "png", "qoi", "rcomp", "rgbe", "spng"),
+        *("tga", "tiff", "ultrahdr", "wavpack", "webp", "zfp"),
     ),
     "bytes->bytes": (
-        *("aec", "blosc", "blosc2", "brotli", "bz2", "checksum", "lz4", "lz4f", "lzfse"),
-        *("lzham", "lzma", "lzo", "lzw", "packbits", "pglz", "szip", "zlib", "zlibng", "zopfli", "zstd"),
+        *("aec", "blosc", "blosc2", "brotli", "bz2", "checksum", "isal", "lz4", "lz4f", "lzfse"),
+        *("lzham", "lzma", "lzo", "lzw", "packbits", "pglz", "szip", "zlib", "zlibng", "zopfli", "zstd", "zstd1"),
     ),
 }
 _ONLY_READ = ("ccittfax3", "ccittfax4", "ccittrle", "dds", "dicomrle", "eer", "lzo")

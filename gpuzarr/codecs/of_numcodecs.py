@@ -42,6 +42,7 @@ _BOUNDED = frozenset(
 )
 _JPEGLS, _JPEG_END, _NEAR_END = f"{IMAGES}jpegls", b"\xff\xd9", 4  # bytes, with padding
 _PGLZ = f"{IMAGES}pglz"  # decodes only to memory of exactly the right size, which its header has, 4 bytes
+_WAVPACK = f"{IMAGES}wavpack"  # decodes to an array of one axis, unless it has channels
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ class OfNumcodecs:
             return self._as_array(_flat(codec.decode(data)), spec)
         if self.is_image:
             self._check_header(data, prod(spec.shape))
-            out = np.empty(spec.shape, spec.dtype)
+            is_flat = self.id == _WAVPACK and not codec.channels
+            out = np.empty(prod(spec.shape) if is_flat else spec.shape, spec.dtype)
             return self._as_array(_flat(codec.decode(data, out)), spec)
         return self._as_array(self._to_bytes(codec, data, BytesSpec(spec.nbytes)), spec)
 

@@ -29,6 +29,10 @@ ADVICE: dict[str, str] = {
         "High-Throughput JPEG 2000: the decoder in imagecodecs takes minutes for some damaged chunks; decode the array "
         "with imagecodecs, and store it with another codec"
     ),
+    "imagecodecs_openzl": (
+        "OpenZL: no build of imagecodecs that has it was to be had, so it is not known what damaged chunks do to its "
+        "decoder; decode the array with imagecodecs, and store it with another codec"
+    ),
     "imagecodecs_jetraw": "it needs the licensed library of Jetraw SA; decode the array with that, and copy it",
     "imagecodecs_cms": "imagecodecs has a class of this name that neither encodes nor decodes",
     "imagecodecs_wic": "it needs the Windows Imaging Component; decode the array on Windows, and copy it",

@@ -49,13 +49,19 @@ ARRAYS: dict[str, tuple[np.ndarray, dict[str, Any], float]] = {
     "delta": (GRAY, {"shape": [31, 40], "dtype": "|u1"}, 0),
     "byteshuffle": (FLOATS, {}, 0),
     "floatpred": (FLOATS, {}, 0),
+    **{name: (GRAY, {}, 0) for name in ("pcx", "tga", "b2nd")},
+    "wavpack": (GRAY.astype("i2"), {}, 0),
 }
 COMPRESSORS: dict[str, dict[str, Any]] = {
     **{name: {} for name in ("blosc", "blosc2", "brotli", "bz2", "lz4", "lz4f", "lzfse")},
     **{name: {} for name in ("lzham", "lzma", "lzw", "packbits", "pglz", "zlib", "zlibng", "zopfli", "zstd")},
+    **{name: {} for name in ("isal", "zstd1")},
     "aec": {"bitspersample": 8, "flags": 0, "blocksize": 8, "rsi": 2},
     "checksum": {"kind": "fletcher32"},
 }
+NEWER = {"pcx", "tga", "b2nd", "wavpack", "isal", "zstd1"}  # not in all versions that are installed here
+for missing in [name for name in NEWER if not hasattr(library, name.capitalize())]:
+    (ARRAYS if missing in ARRAYS else COMPRESSORS).pop(missing)
 ALL = {**{name: case[:2] for name, case in ARRAYS.items()}, **{n: (GRAY, c) for n, c in COMPRESSORS.items()}}
 WITHOUT_ENCODER = {codec.id.removeprefix("imagecodecs_") for codec in CODECS if codec.only_read}
 NOT_HERE = {"exr", "hcomp", "heif", "jpegxs", "plio"}  # in newer versions, or in builds for other systems
@@ -86,7 +92,7 @@ def stored(made: Any) -> bytes:
 
 def test_every_name_of_the_family_is_tried_or_named_here() -> None:
     names = {codec.id.removeprefix("imagecodecs_") for codec in CODECS}
-    assert names == {*ALL, *WITHOUT_ENCODER, *NOT_HERE, *OTHER_INPUT, *ONLY_V3}
+    assert names == {*ALL, *NEWER, *WITHOUT_ENCODER, *NOT_HERE, *OTHER_INPUT, *ONLY_V3}
     classes = {name.lower() for name in library.__all__} - {"codec", "register_codecs"}
     refused = {name.removeprefix("imagecodecs_") for name in ADVICE if "imagecodecs_" in name}
     assert classes <= names | refused | ELSEWHERE
@@ -183,7 +189,13 @@ def test_a_v2_array_of_zarr_python(tmp_path: Any) -> None:
             zarr_format=2,
             compressors=library.Jpeg2k(),
         )
-        theirs[...] = GRAY
+        try:
+            theirs[...] = GRAY
+        except ValueError as error:  # newer versions of imagecodecs take no other byte order
+            assert dtype == ">u2" and "big-endian" in str(error)
+            with pytest.raises(GpuZarrError, match="big-endian"):
+                gpuzarr.open_array(str(theirs.store.root), mode="r+", device="cpu")[...] = GRAY
+            continue
         assert np.array_equal(gpuzarr.open_array(str(theirs.store.root), device="cpu")[...], theirs[...])
 
 
@@ -265,8 +277,9 @@ def test_an_image_of_a_kind_that_the_package_does_not_decode_names_its_chunk(mon
     assert caught.value.index == 0
 
 
-def test_errors_at_opening() -> None:
+def test_errors_at_opening(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = spec_of(GRAY)
+    monkeypatch.delattr(library, "Exr", raising=False)  # as in older versions
     for name, error, text in (
         ("jetraw", UnsupportedError, "licensed"),
         ("ljpeg", UnsupportedError, "crash the whole process"),
