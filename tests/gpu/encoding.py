@@ -1,6 +1,7 @@
 """Chunks that a GPU encodes, as bytes."""
 
 import numpy as np
+import pytest
 
 from gpuzarr.batch import BytesSpec, EncodedBatch, measured
 from tests.chunks import batch_on
@@ -27,3 +28,19 @@ def crowded(gpu, chunks):
     for start, chunk in zip(starts, chunks, strict=True):
         data[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
     return EncodedBatch(gpu.upload(data), starts, np.full(len(chunks), len(chunks[0])))
+
+
+def failing_at_every_third(gpu, monkeypatch):
+    """Have nvCOMP's encoder refuse every third stream. The list of what it was asked for. Skips the real one."""
+    if gpu.name != "emulated":
+        pytest.skip("nvCOMP does not fail on demand")
+    from tests.emulator.library import Library
+
+    one, seen = Library.compressor.one, []
+
+    def fail(*arguments):
+        seen.append(arguments)
+        return one(*arguments) if len(seen) % 3 else (1, 7)
+
+    monkeypatch.setattr(Library.compressor, "one", fail)
+    return seen

@@ -16,7 +16,7 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.nvcomp.compress import MAX_INPUT_BYTES
 from gpuzarr.gpu.blocks_encode import scratch_bytes
 from tests.chunks import CPU, KINDS, batch_on, plain, whole
-from tests.gpu.encoding import encoded
+from tests.gpu.encoding import encoded, failing_at_every_third
 from tests.hardware import emulated
 
 CNAMES = ("none", "lz4", "zstd")
@@ -84,17 +84,7 @@ def test_hdf5_reads_them(gpu: Any, cname: str) -> None:
 
 @pytest.mark.parametrize("codec", [bitshuffle("zstd", 2, 64), find("imagecodecs_lz4h5", {"blocksize": 300})], ids=str)
 def test_what_nvcomp_fails_at_is_encoded_all_the_same(gpu: Any, codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    if gpu.name != "emulated":
-        pytest.skip("nvCOMP does not fail on demand")
-    from tests.emulator.library import Library
-
-    one, seen = Library.compressor.one, []
-
-    def fail(*arguments: Any) -> Any:
-        seen.append(arguments)
-        return one(*arguments) if len(seen) % 3 else (1, 7)
-
-    monkeypatch.setattr(Library.compressor, "one", fail)
+    seen = failing_at_every_third(gpu, monkeypatch)
     batch = np.frombuffer(b"".join(plain(3000, KINDS[i % 3]) for i in range(7)), np.uint8).reshape(7, 3000)
     chain = Chain.build([find("bytes", {}, 3), codec, find("crc32c", {}, 3)], ChunkSpec((3000,), batch.dtype, 0))
     made = chain.encode(gpu.upload(batch), gpu)

@@ -18,7 +18,7 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.nvcomp import compress as nvcomp_compress
 from gpuzarr.gpu.empty import is_empty_on_gpu
 from tests.chunks import KINDS, batch_on, plain, whole
-from tests.gpu.encoding import crowded, encoded
+from tests.gpu.encoding import crowded, encoded, failing_at_every_third
 from tests.hardware import host_array
 
 RNG = np.random.default_rng(4)
@@ -74,17 +74,7 @@ def test_batches_in_parts(gpu, name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["zstd", "lz4", "zlib", "gzip", "blosc"])
 def test_what_nvcomp_fails_at_is_encoded_all_the_same(gpu, name, monkeypatch):
-    if gpu.name != "emulated":
-        pytest.skip("nvCOMP does not fail on demand")
-    from tests.emulator.library import Library
-
-    one, seen = Library.compressor.one, []
-
-    def fail(form, source, target, options):
-        seen.append(form)
-        return one(form, source, target, options) if len(seen) % 3 else (1, 7)
-
-    monkeypatch.setattr(Library.compressor, "one", fail)
+    seen = failing_at_every_third(gpu, monkeypatch)
     chunks = [plain(3000, KINDS[i % 3]) for i in range(7)]
     batch = np.frombuffer(b"".join(chunks), np.uint8).reshape(7, 3000)
     for filters in ([], [find("crc32c", {}, 3)], [find("shuffle", {"elementsize": 1}, 2)]):

@@ -15,7 +15,7 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.formats.gdeflate import PAGE_BYTES, header_bytes, max_stored_bytes
 from gpuzarr.gpu.gdeflate import effort, encode_scratch_bytes
 from tests.chunks import CPU, KINDS, batch_on, decode, plain, whole
-from tests.gpu.encoding import encoded
+from tests.gpu.encoding import encoded, failing_at_every_third
 from tests.hardware import emulated
 
 CODEC = find("zarrs.gdeflate", {"level": 6})
@@ -64,17 +64,7 @@ def test_more_pages_than_a_block_of_threads_takes_in_a_round() -> None:
 
 
 def test_what_nvcomp_fails_at_is_encoded_all_the_same(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    if gpu.name != "emulated":
-        pytest.skip("nvCOMP does not fail on demand")
-    from tests.emulator.library import Library
-
-    one, seen = Library.compressor.one, []
-
-    def fail(*arguments: Any) -> Any:
-        seen.append(arguments)
-        return one(*arguments) if len(seen) % 3 else (1, 7)
-
-    monkeypatch.setattr(Library.compressor, "one", fail)
+    seen = failing_at_every_third(gpu, monkeypatch)
     nbytes = PAGE_BYTES + 3000
     batch = np.frombuffer(b"".join(plain(nbytes, KINDS[i % 3]) for i in range(4)), np.uint8).reshape(4, nbytes)
     chain = Chain.build([find("bytes", {}), CODEC, find("crc32c", {})], ChunkSpec((nbytes,), batch.dtype, 0))
