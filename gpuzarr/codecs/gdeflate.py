@@ -16,6 +16,7 @@ from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats import gdeflate as chunk_format
+from gpuzarr.formats.blocks import Blocks
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Gdeflate:
 
     def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
         return gpu.gdeflate.encode_scratch_bytes(self.level, nbytes, before, device)
+
+    def blocks(self, chunks: EncodedBatch, nbytes: int) -> Blocks:
+        """The pages of chunks, whose bytes are in host memory, that decode to `nbytes` bytes each."""
+        data = chunks.data if chunks.host is None else chunks.host
+        return chunk_format.pages(data, chunks.starts, chunks.sizes, nbytes)
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None

@@ -23,6 +23,7 @@ from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats import hdf5_bitshuffle as chunk_format
+from gpuzarr.formats.blocks import Blocks
 
 _COMPRESSORS = ("none", "lz4", "zstd")
 
@@ -90,7 +91,7 @@ class Hdf5Bitshuffle:
         """Bytes of a block, where no header says it."""
         return (self.block_elements or chunk_format.default_elements(self.elementsize)) * self.elementsize
 
-    def blocks(self, chunks: EncodedBatch, nbytes: int) -> chunk_format.Blocks:
+    def blocks(self, chunks: EncodedBatch, nbytes: int) -> Blocks:
         """The blocks of chunks that have their bytes in host memory."""
         unit = 8 * self.elementsize
         if self.cname == "none":
@@ -106,8 +107,7 @@ class Hdf5Bitshuffle:
         return self._on_cpu.decode(chunks, spec, device, into)
 
     def chunk_decoder(self) -> AddressDecoder | None:
-        """Make a decoder, which decodes whole chunks whatever part of them is wanted."""
-        return None if (decode := self.decode_function()) is None else decode.decode_chunk
+        return self._on_cpu.chunk_decoder()
 
     def decode_function(self) -> Function | None:
         return self._on_cpu.decode_function()
@@ -142,7 +142,7 @@ class Hdf5Bitshuffle:
             at = int(blocks.rest[0])
             target[-rest:] = chunk[at : at + rest]
 
-    def _decompressed(self, chunk: np.ndarray, blocks: chunk_format.Blocks, whole: int) -> np.ndarray:
+    def _decompressed(self, chunk: np.ndarray, blocks: Blocks, whole: int) -> np.ndarray:
         """All blocks, one after another, still shuffled."""
         if self.cname == "none":
             return chunk[:whole]

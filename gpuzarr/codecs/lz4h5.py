@@ -20,7 +20,8 @@ from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats import lz4h5
-from gpuzarr.formats.hdf5_bitshuffle import HEADER, SIZE, Blocks
+from gpuzarr.formats.blocks import Blocks
+from gpuzarr.formats.hdf5_bitshuffle import HEADER, SIZE
 
 _MAX_BLOCK_BYTES = 0x7E000000  # liblz4's limit
 
@@ -91,8 +92,7 @@ class Lz4h5:
         return self._on_cpu.decode(chunks, spec, device, into)
 
     def chunk_decoder(self) -> AddressDecoder | None:
-        """Make a decoder, which decodes whole chunks whatever part of them is wanted."""
-        return None if (decode := self.decode_function()) is None else decode.decode_chunk
+        return self._on_cpu.chunk_decoder()
 
     def decode_function(self) -> Function | None:
         return self._on_cpu.decode_function()

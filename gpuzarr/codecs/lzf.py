@@ -47,8 +47,7 @@ class Lzf:
         return self._on_cpu.decode(chunks, spec, device, into)
 
     def chunk_decoder(self) -> AddressDecoder | None:
-        """Make a decoder, which decodes whole chunks whatever part of them is wanted."""
-        return None if (decode := self.decode_function()) is None else decode.decode_chunk
+        return self._on_cpu.chunk_decoder()
 
     def decode_function(self) -> Function | None:
         return self._on_cpu.decode_function()

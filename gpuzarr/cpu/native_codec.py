@@ -63,6 +63,10 @@ class NativeCodec:
         called."""
         return None if (called := self.to_decode()) is None else _function(called, self._decode_one)
 
+    def chunk_decoder(self) -> Callable[[int, int, memoryview, int, int, int], None] | None:
+        """See `codecs.contract.DecodesByAddress`. It decodes whole chunks, whatever part of them is wanted."""
+        return None if (decode := self.decode_function()) is None else decode.decode_chunk
+
     def encoder(self) -> Encoder | None:
         """An encoder for the calling thread; None where C cannot be called."""
         called = self.to_encode()

@@ -10,34 +10,16 @@ multiple of 4 bytes, and at least one word for each substream.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from gpuzarr.errors import CodecError
+from gpuzarr.formats.blocks import Blocks
 
 PAGE_BYTES = 1 << 16  # decoded
 WORD, HEADER = 8, 16  # bytes of a number in the header, and of the two numbers before the sizes of pages
 _PACKET, _STREAMS = 4, 32  # bytes of a word of GDeflate, and its substreams
 MIN_STORED_BYTES = _PACKET * _STREAMS  # of a page
 MAX_STORED_BYTES = 2 * PAGE_BYTES + 288  # of a page: nvCOMP 6.0's bound; libdeflate's is 65,708
-
-
-@dataclass(frozen=True)
-class Pages:
-    """All pages of the sound chunks of a batch, chunk after chunk, as int64 arrays of one number a page.
-
-    `chunk`: the index of the page's chunk. `source`, `size`: where its compressed bytes begin, and how many they are.
-    `target`, `nbytes`: where its decoded bytes begin in the decoded chunk, and how many they are. `good`: one bool for
-    each chunk of the batch, whether it is sound.
-    """
-
-    chunk: np.ndarray
-    source: np.ndarray
-    size: np.ndarray
-    target: np.ndarray
-    nbytes: np.ndarray
-    good: np.ndarray
 
 
 def count_of(nbytes: int) -> int:
@@ -63,7 +45,7 @@ def header_bytes(nbytes: int) -> int:
     return HEADER + WORD * count_of(nbytes)
 
 
-def pages(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> Pages:
+def pages(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> Blocks:
     """The pages of chunks in `data`, at `starts` and of `sizes` bytes, each of which decodes to `nbytes` bytes."""
     count, header = count_of(nbytes), header_bytes(nbytes)
     good = sizes >= header
@@ -79,7 +61,7 @@ def pages(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) 
     each = np.minimum(PAGE_BYTES, nbytes - target)
     source = starts[some, None] + header + ends[some] - stored[some]
     chunk, place, decoded = np.repeat(some, count), np.tile(target, len(some)), np.tile(each, len(some))
-    return Pages(chunk, source.reshape(-1), stored[some].reshape(-1), place, decoded, good)
+    return Blocks(chunk, source.reshape(-1), stored[some].reshape(-1), place, decoded, good, starts + sizes)
 
 
 def header(nbytes: int, stored: list[int]) -> bytes:

@@ -10,10 +10,11 @@ e % 8 of byte e / 8.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from gpuzarr.formats.blocks import Blocks
 
 NAME = "gpuzarr.hdf5_bitshuffle"
 HEADER, SIZE = 12, 4  # bytes of the header of a chunk, and of a block
@@ -27,21 +28,6 @@ _SWAPS = ((7, 0x00AA00AA00AA00AA), (14, 0x0000CCCC0000CCCC), (28, 0x00000000F0F0
 def default_elements(elementsize: int) -> int:
     """Elements of a block where none are asked for."""
     return max(_TARGET_BLOCK_BYTES // elementsize // 8 * 8, _LEAST_ELEMENTS)
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """All blocks of some chunks, int64, chunk after chunk: the number of its chunk, where its bytes lie, how many these
-    are, its place in the decoded chunk, its decoded bytes. `good`: a mask of the chunks that are sound, whose blocks
-    alone are here. `rest`: where the bytes behind the last block lie, for each chunk."""
-
-    chunk: np.ndarray
-    source: np.ndarray
-    size: np.ndarray
-    target: np.ndarray
-    nbytes: np.ndarray
-    good: np.ndarray
-    rest: np.ndarray
 
 
 def plain_blocks(starts: np.ndarray, sizes: np.ndarray, nbytes: int, block: int, unit: int) -> Blocks:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.formats.hdf5_bitshuffle import HEADER, Blocks, compressed_blocks
+from gpuzarr.formats.blocks import Blocks
+from gpuzarr.formats.hdf5_bitshuffle import HEADER, compressed_blocks
 
 NAME = "imagecodecs_lz4h5"
 DEFAULT_BLOCK_BYTES = 1 << 30

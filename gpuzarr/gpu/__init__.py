@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gpuzarr.gpu import (
         algorithms,
         append,
+        blocks,
         blocks_encode,
         blosc,
         blosc_encode,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "algorithms",
     "append",
+    "blocks",
     "blocks_encode",
     "blosc",
     "blosc_encode",

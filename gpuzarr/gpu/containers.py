@@ -21,9 +21,7 @@ from gpuzarr.gpu.tables import copy
 MAX_ZLIB_CHUNK_BYTES = 65535 << 16  # decoded: the most that a grid of kernels/adler32.cu covers
 ZLIB_HEADER_BYTES, _ZLIB_TRAILER_BYTES = 2, 4
 _ZLIB_HEADER = 0x9C78  # 78 9c
-_DEFLATE_ALIGNMENT = (
-    4  # of sources, in bytes: nvCOMP 6.0's answer to nvcompBatchedDeflateDecompressGetRequiredAlignments
-)
+_ALIGNMENT = 4  # bytes, of sources of deflate and gdeflate: by nvCOMP 6.0's ...DecompressGetRequiredAlignments
 _SIZE = 4  # bytes of the decoded size before a block of lz4
 
 
@@ -47,7 +45,7 @@ def decode_zlib(
     if not len(sizes):
         return
     inner = sizes - (ZLIB_HEADER_BYTES + _ZLIB_TRAILER_BYTES)
-    bodies, _copies = _aligned(device, sources + np.uint64(ZLIB_HEADER_BYTES), inner)
+    bodies, _copies = aligned_streams(device, sources + np.uint64(ZLIB_HEADER_BYTES), inner)
     device.decompress(DEFLATE, bodies, inner, places, nbytes, chunk)
     stored = sources + (sizes - _ZLIB_TRAILER_BYTES).astype(np.uint64)
     values = checksums.adler32(device, places, nbytes)
@@ -58,13 +56,13 @@ def decode_deflate(
     device: Device, sources: np.ndarray, sizes: np.ndarray, places: np.ndarray, nbytes: np.ndarray, chunk: np.ndarray
 ) -> None:
     """Decode raw streams of deflate. Arguments: see `Device.decompress`."""
-    bodies, _copies = _aligned(device, sources, sizes)
+    bodies, _copies = aligned_streams(device, sources, sizes)
     device.decompress(DEFLATE, bodies, sizes, places, nbytes, chunk)
 
 
-def _aligned(device: Device, sources: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, Any]:
-    """Addresses of streams where nvCOMP's deflate takes them, and the memory of those that had to be copied there."""
-    odd = np.flatnonzero(sources % np.uint64(_DEFLATE_ALIGNMENT))
+def aligned_streams(device: Device, sources: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Addresses at which nvCOMP's deflate and gdeflate take streams, and the memory of copies made for that."""
+    odd = np.flatnonzero(sources % np.uint64(_ALIGNMENT))
     if not len(odd):
         return sources, None
     starts, _, total = packed(sizes[odd], PACKED)

@@ -13,14 +13,14 @@ import numpy as np
 from gpuzarr.batch import ALIGNMENT, BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.devices.contract import Device
 from gpuzarr.formats import gdeflate as chunk_format
+from gpuzarr.formats.blocks import Blocks
 from gpuzarr.formats.gdeflate import PAGE_BYTES
+from gpuzarr.gpu import blocks
 from gpuzarr.gpu.algorithms import GDEFLATE
 from gpuzarr.gpu.compact import aligned, in_slots, places
 from gpuzarr.gpu.compress import at_multiples
-from gpuzarr.gpu.fallback import decode_on_host, faster_on_host, targets, with_host
-from gpuzarr.gpu.tables import THREADS, addresses, copy, grid
-
-_WORD = 4  # bytes that pages are aligned to: nvcompBatchedGdeflateDecompressGetRequiredAlignments of nvCOMP 6.0
+from gpuzarr.gpu.containers import aligned_streams
+from gpuzarr.gpu.tables import THREADS, addresses, grid
 
 
 def why_host(spec: BytesSpec) -> str | None:
@@ -41,42 +41,18 @@ def decode(
     codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
 ) -> EncodedBatch:
     """Decode a batch whose decoded size `spec.nbytes` is known. Unsound chunks are left to `codec` on the host."""
-    nbytes = spec.nbytes or 0
-    into = targets(chunks, nbytes, device, into)
-    if not len(chunks):
-        return into
-    chunks = with_host(chunks, device)
-    assert chunks.host is not None
-    pages = chunk_format.pages(chunks.host, chunks.starts, chunks.sizes, nbytes)
-    on_gpu = pages.good & (nbytes > 0)
-    some = np.flatnonzero(on_gpu)
-    each, largest = np.full(len(some), nbytes), np.full(len(some), min(nbytes, PAGE_BYTES))
-    on_gpu[some[faster_on_host(GDEFLATE, each, largest, each, 0.0, device)]] = False
-    _launch(pages, on_gpu, chunks, into, device)
-    decode_on_host(codec, chunks, np.flatnonzero(~on_gpu), spec, device, into)
-    return into
+    return blocks.decode(codec, GDEFLATE, _launch, 0.0, chunks, spec, device, into)
 
 
 def _launch(
-    pages: chunk_format.Pages, on_gpu: np.ndarray, chunks: EncodedBatch, into: EncodedBatch, device: Device
+    codec: Any, found: Blocks, on_gpu: np.ndarray, chunks: EncodedBatch, into: EncodedBatch, device: Device
 ) -> None:
-    (begins, _copies), some = _aligned(chunks, on_gpu, device), on_gpu[pages.chunk]
-    chunk, shift = pages.chunk[some], begins - addresses(chunks, device)
-    source = np.uint64(device.address(chunks.data)) + pages.source[some].astype(np.uint64) + shift[chunk]
-    target = addresses(into, device)[chunk] + pages.target[some].astype(np.uint64)
-    device.decompress(GDEFLATE, source, pages.size[some], target, pages.nbytes[some], chunk)
-
-
-def _aligned(chunks: EncodedBatch, on_gpu: np.ndarray, device: Device) -> tuple[np.ndarray, Any]:
-    """Addresses of the chunks, of aligned copies where they were not aligned; and what keeps these in memory."""
-    found = addresses(chunks, device)
-    odd = np.flatnonzero((found % np.uint64(_WORD) != 0) & on_gpu)
-    if not len(odd):
-        return found, None
-    copies = device.encoded_batch(chunks.sizes[odd])
-    copy(device, found[odd], addresses(copies, device), chunks.sizes[odd])
-    found[odd] = addresses(copies, device)
-    return found, copies
+    some = on_gpu[found.chunk]
+    chunk, sizes = found.chunk[some], found.size[some]
+    sources = np.uint64(device.address(chunks.data)) + found.source[some].astype(np.uint64)
+    pages, _copies = aligned_streams(device, sources, sizes)
+    places = addresses(into, device)[chunk] + found.target[some].astype(np.uint64)
+    device.decompress(GDEFLATE, pages, sizes, places, found.nbytes[some], chunk)
 
 
 def encode(level: int, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
@@ -85,7 +61,7 @@ def encode(level: int, chunks: EncodedBatch, spec: BytesSpec, device: Device) ->
     if not count:
         return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
     pages = chunk_format.count_of(nbytes)
-    chunks, at = at_multiples(_WORD, chunks, device), np.arange(pages) * PAGE_BYTES
+    chunks, at = at_multiples(4, chunks, device), np.arange(pages) * PAGE_BYTES
     sources = (addresses(chunks, device)[:, None] + at.astype(np.uint64)).reshape(-1)
     sizes = np.tile(np.minimum(PAGE_BYTES, nbytes - at), count)
     slot_bytes = aligned(device.compressed_capacity(GDEFLATE, int(sizes.max())))
