@@ -90,18 +90,23 @@ class Step:
         return self.encode_program is not None and self.encode_program.may_refuse
 
     @cached_property
-    def _loops(self) -> tuple[Loop | None, Loop | None]:
-        """The programs of decoding and of encoding; None for one that the C library does not run."""
-        return Loop.of(self.program), Loop.of(self.encode_program)
+    def _decode_loop(self) -> Loop | None:
+        """The program of decoding; None if the C library does not run it."""
+        return Loop.of(self.program)
+
+    @cached_property
+    def _encode_loop(self) -> Loop | None:
+        """The program of encoding; None if the C library does not run it."""
+        return Loop.of(self.encode_program)
 
     def decode(self, chunks: Any, device: Device) -> Any:
         """Decode a batch by an array codec; on a CPU by the C library, where it runs the codec's program."""
-        made = None if device.gpu else _run(self.program, self._loops[0], chunks)
+        made = None if device.gpu else _run(self.program, self._decode_loop, chunks)
         return self.codec.decode(chunks, self.spec, device) if made is None else made
 
     def encode(self, chunks: Any, device: Device) -> Any:
         """Encode a batch; on a CPU by the C library, where it runs the codec's program."""
-        made = None if device.gpu else _run(self.encode_program, self._loops[1], chunks)
+        made = None if device.gpu else _run(self.encode_program, self._encode_loop, chunks)
         return self.codec.encode(chunks, self.spec, device) if made is None else made
 
     @cached_property
