@@ -42,7 +42,8 @@ def test_steps_end_alone_and_in_time(tmp_path: Path, capsys: pytest.CaptureFixtu
     prove.run_all(chosen, made, 60)
     assert [each["status"] for each in made.done] == [3, "ended after 1 seconds", "a tool was not found", 0]
     assert (tmp_path / "works.log").read_text() == "fine\n"
-    assert "why it fails" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [f"== fails: 3, {made.done[0]['seconds']} s", "why it fails"]
     prove.run_all(chosen[3:], made, 0)
     assert made.done[-1]["status"] == "no time was left"
 
@@ -60,6 +61,33 @@ def test_a_step_that_stretches_gets_what_others_do_not_need(tmp_path: Path) -> N
     assert prove.limit([first, second], 35) == 10 and prove.limit([first, second], 4) == 4
     prove.run(Step("told", python("import sys; print(sys.argv[1])", LEFT), 30), tmp_path, 30)
     assert (tmp_path / "told.log").read_text() == "15\n" and prove.measuring(200) == 175
+
+
+def test_what_is_printed_is_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So that the end of what a session prints holds all of its steps: the last lines of each."""
+    lines = "print(*(f'line {i}' for i in range(10000)), sep='\\n')"
+    prove.run_all([Step(f"s{i}", python(lines), 30) for i in range(3)], Session(tmp_path, {}), 60)
+    said = capsys.readouterr().out
+    assert prove.TOLD * 0.9 < len(said) < prove.TOLD + 200
+    assert said.count("line 9999\n") == 3 and said.count("...\nline ") == 3
+
+
+def test_a_step_is_kept_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends all at once, in the middle of a long step, leaves what that step had found a moment before."""
+    monkeypatch.setattr(prove, "KEEPING", 0.05)
+    made = Session(tmp_path, {}, tmp_path / "out" / "a.tar.gz")
+    code = f"open({str(tmp_path / 'suite.json')!r}, 'w').write('{{}}'); import time; time.sleep(60)"
+
+    def write() -> None:
+        Session.write(made)
+        if made.document()["results"]:
+            raise MemoryError
+
+    monkeypatch.setattr(made, "write", write)
+    with pytest.raises(MemoryError):
+        prove.run_all([Step("suite", python(code), 30)], made, 60)
+    assert json.loads(made.place.read_text())["results"] == {"suite": {}} and made.done == []
+    assert {"suite.json", "suite.log"} <= names(tmp_path / "out" / "a.tar.gz")
 
 
 def test_damage_has_short_limits_unless_others_are_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +108,7 @@ def test_every_step_is_kept_before_the_next_one_begins(tmp_path: Path, monkeypat
     os.utime(folder / "gpu_write.json", (0, 0))  # as another session left it
     seen: list[Any] = []
 
-    def looking(step: Step, into: Path, limit: float) -> dict[str, Any]:
+    def looking(step: Step, into: Path, limit: float, keep: object) -> dict[str, Any]:
         seen.append((json.loads(made.place.read_text())["steps"], names(archive)) if seen else None)
         (into / "probe_smoke.json").write_text('{"cases": {}}')
         (into / "gpu_read.json").write_text('{"half": ')

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("zarr")
+from benchmarks.sessions import suite
 from tests.data import environ
 
 Ran = Callable[[str], dict[str, dict[str, Any]]]  # what came of the files of a run
 SLEEPS = "import time\ndef test_gpu(): time.sleep(60)\n"
 SLOW = "import time\ndef test_gpu_first(): pass\ndef test_gpu_slow(): time.sleep(60)\ndef test_gpu_after(): pass\n"
+MANY = "".join(f"def test_gpu_{i}(): assert {i} != 5\n" for i in range(6))
 FILES = {
     "test_dies.py": "import os\n"
     "def test_gpu_first(): pass\ndef test_gpu_dies(): os.abort()\ndef test_gpu_after(): pass\n",
@@ -33,6 +38,7 @@ RUNS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "each end": (FILES, ("--silent-seconds", "10")),
     "a slow file": ({"test_slow.py": SLOW}, ("--file-seconds", "10")),
     "no time": ({f"test_{i}.py": SLEEPS for i in range(4)}, ("--seconds", "4")),
+    "in parts": ({"test_many.py": MANY}, ()),
     "no test": (
         {"test_dies.py": "import os, sys\nif '--collect-only' not in sys.argv: os.abort()\ndef test_gpu(): pass\n"},
         (),
@@ -42,7 +48,7 @@ CODE = """
 import sys
 from pathlib import Path
 from benchmarks.sessions import suite
-suite.ROOT = Path.cwd()
+suite.ROOT, suite.PART = Path.cwd(), 4
 suite.main(sys.argv[1:])
 """
 
@@ -67,7 +73,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         folder, process = begun[name]
         said = process.communicate()[0]
         assert process.returncode == 1, said
-        return {Path(each["file"]).name: each for each in json.loads((folder / "suite.json").read_text())["files"]}
+        assert said.splitlines()[-1].partition(" tests ended")[1], said
+        return {
+            Path(each["file"]).name + "+" * each["from"]: each
+            for each in json.loads((folder / "suite.json").read_text())["files"]
+        }
 
     return found
 
@@ -112,3 +122,48 @@ def test_all_end_in_time(ran: Ran) -> None:
 def test_one_that_never_comes_to_a_test_is_not_tried_for_ever(ran: Ran) -> None:
     found = ran("no test")["test_dies.py"]
     assert found["processes"] == 1 and found["status"] == -6 and "Aborted" in found["failures"][0]["said"]
+
+
+def test_a_file_of_many_tests_is_run_in_parts(ran: Ran) -> None:
+    found = ran("in parts")
+    numbers = {name: (each["passed"], each["failed"], each["chosen"]) for name, each in found.items()}
+    assert numbers == {"test_many.py": (4, 0, 4), "test_many.py++++": (1, 1, 2)}
+    assert found["test_many.py++++"]["failures"][0]["test"] == "tests/test_many.py::test_gpu_5"
+
+
+@given(st.dictionaries(st.text("ab/", min_size=1), st.integers(1, 1000)), st.integers(1, 300))
+def test_parts_hold_every_test_once(files: dict[str, int], most: int) -> None:
+    made = suite.parts(Counter(files), most)
+    assert len({part.name for part in made}) == len(made) and all(part.count <= most for part in made)
+    assert list(dict.fromkeys(part.file for part in made)) == list(files)
+    for file, count in files.items():
+        assert [i for part in made if part.file == file for i in range(part.skipped, part.skipped + part.count)] == [
+            *range(count)
+        ]
+
+
+def test_the_most_wanted_files_come_first() -> None:
+    """All that `FIRST` names is there, and a longer name counts before the folder that it is in."""
+    files = [str(path.relative_to(suite.ROOT)) for path in (suite.ROOT / "tests").rglob("test_*.py")]
+    ranks = {file: suite.rank(file) for file in files}
+    assert set(range(len(suite.FIRST))) <= set(ranks.values())
+    assert (
+        ranks["tests/gpu/test_place.py"]
+        == 0
+        < ranks["tests/devices/test_cuda.py"]
+        < ranks["tests/devices/test_cost.py"]
+    )
+    assert ranks["tests/read/test_values.py"] < ranks["tests/nodes/test_stats.py"] < ranks["tests/test_readme.py"]
+
+
+def test_the_last_words_name_what_failed_and_what_is_missing() -> None:
+    counts = {"passed": 2, "failed": 40, "skipped": 1, "tests": 43, "chosen": 43}
+    bad = {"file": "a.py", "failures": [{"test": f"a.py::test_{i}", "said": "x" * 999} for i in range(40)], **counts}
+    late = {"file": "b.py", "failures": [{"test": "b.py", "said": "no time"}], **dict.fromkeys(counts, 0), "chosen": 7}
+    lines = suite.ending([bad, late], 50).splitlines()
+    assert lines[0] == "failed: a.py::test_0" and lines[suite.SHOWN] == "not ended: b.py: 7"
+    assert lines[-2:] == [
+        "and 10 that failed, 0 parts that did not end",
+        "43 of 50 tests ended: 2 passed, 40 failed, 1 skipped",
+    ]
+    assert len("\n".join(lines)) < 2000
