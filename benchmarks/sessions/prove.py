@@ -16,6 +16,7 @@ import argparse
 import os
 import signal
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -117,6 +118,16 @@ def plots(into: Path) -> None:
     plot.main([str(into / f"{name}.json") for name in BENCHMARKS if (into / f"{name}.json").exists()])
 
 
+def unpacked(archive: Path, folder: Path) -> Path:
+    """The folder, with what is in the archive; as it was where there is none, which is said."""
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+    except (OSError, tarfile.TarError) as error:
+        print(f"tests go without the corpus: {error}")
+    return folder
+
+
 def _stop(number: int, frame: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Stopped
@@ -132,6 +143,7 @@ def arguments_of(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--kernels", type=Path, help="a folder of compiled kernels, for benchmarks.sessions.build_kernels"
     )
+    parser.add_argument("--corpus", type=Path, help="the packed corpus of real stores, which tests read")
     parser.add_argument("--device", default="cuda", help="of probes and benchmarks (emulated: to see that they run)")
     parser.add_argument("--tiny", action="store_true", help="small enough for the emulated device")
     options = parser.parse_args(arguments)
@@ -146,9 +158,11 @@ def main(arguments: list[str] | None = None) -> None:
     into.mkdir(parents=True, exist_ok=True)
     if native.library() is None:  # a checkout without what is compiled
         print(f"the C library was {'' if build() else 'not '}compiled, after {time.monotonic() - begin:.0f} seconds")
+    if options.corpus:
+        os.environ["GPUZARR_CORPUS"] = str(unpacked(options.corpus, into.with_name(f"{into.name}-corpus")))
     every = steps(into, options.device, options.tiny, options.kernels)
     chosen = chosen_of(of_session(options.session, every) if options.session else every, options.steps)
-    paths = ("into", "archive", "kernels")
+    paths = ("into", "archive", "kernels", "corpus")
     settings = {name: str(value) for name, value in vars(options).items() if name not in paths and value}
     session = Session(into, settings, options.archive.resolve() if options.archive else None)
     signal.signal(signal.SIGTERM, _stop)

@@ -82,42 +82,51 @@ def rank(file: str) -> int:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: for one file, until a test that says nothing counts as hung; and when all must have ended."""
+    """Seconds: for one part, until a test that says nothing counts as hung; and when all must have ended."""
 
-    file: float
+    part: float
     silent: float
     end: float = float("inf")  # by the monotonic clock
 
 
 @dataclass(frozen=True)
 class Part:
-    """`count` of the chosen tests of a file, from the one after `skipped` others on."""
+    """`count` of the chosen tests of some files, from the one after `skipped` others on."""
 
-    file: str
+    files: tuple[str, ...]
     skipped: int
     count: int
 
     @property
     def name(self) -> str:
-        name = self.file.removesuffix(".py").replace("/", ".")
+        name = self.files[0].removesuffix(".py").replace("/", ".")
         return f"{name}.{self.skipped}" if self.skipped else name
+
+    def __str__(self) -> str:
+        first, *others = self.files
+        behind = f" from {self.skipped} on" if self.skipped else f" and {len(others)} more" if others else ""
+        return first + behind
 
 
 def parts(waiting: Counter[str], most: int) -> list[Part]:
-    """Files, and those of many tests in parts, in the same order."""
-    return [
-        Part(file, begin, min(most, count - begin))
-        for file, count in waiting.items()
-        for begin in range(0, count, most)
-    ]
+    """The files in their order: those of many tests in parts, those of few together, as each process takes seconds to
+    begin."""
+    made: list[Part] = []
+    for file, count in waiting.items():
+        last = made[-1] if made else None
+        if last and not last.skipped and last.count + count <= most and rank(last.files[0]) == rank(file):
+            made[-1] = Part((*last.files, file), 0, last.count + count)
+        else:
+            made += [Part((file,), begin, min(most, count - begin)) for begin in range(0, count, most)]
+    return made
 
 
 def run(part: Part, which: str, into: Path, limits: Limits) -> dict[str, Any]:
     """One part: its status, its numbers, its failures. Of some tests it may not come to an end."""
-    file, name = part.file, part.name
+    name = part.name
     told, log, begin = into / f"{name}.jsonl", into / f"{name}.log", time.monotonic()
     told.write_text("")
-    end = min(begin + limits.file, limits.end)
+    end = min(begin + limits.part, limits.end)
     statuses: list[int] = []
     with log.open("wb") as output:
         while time.monotonic() < end and (not statuses or statuses[-1] not in ENDED) and len(statuses) < PROCESSES:
@@ -128,13 +137,18 @@ def run(part: Part, which: str, into: Path, limits: Limits) -> dict[str, Any]:
                 break  # it does not come as far as to a test
     found = tell.read(told)[0].values()
     status = next((status for status in statuses if status not in ENDED), statuses[-1] if statuses else None)
-    numbers = {"file": file, "status": status, "seconds": round(time.monotonic() - begin, 1)}
+    numbers = {"part": str(part), "files": part.files, "status": status, "seconds": round(time.monotonic() - begin, 1)}
     number = tell.counts(found)["failed"]
     failed = tell.failures(found, min(4500, max(200, TOLD // max(1, number))))
     if not found:
-        failed = [{"test": file, "said": log.read_text(errors="replace")[-4000:] or "no time was left"}]
-    numbers |= {"from": part.skipped, "chosen": part.count}
-    return numbers | {"tests": len(found), **tell.counts(found), "processes": len(statuses), "failures": failed}
+        failed = [{"test": str(part), "said": log.read_text(errors="replace")[-4000:] or "no time was left"}]
+    return numbers | {
+        "chosen": part.count,
+        "tests": len(found),
+        **tell.counts(found),
+        "processes": len(statuses),
+        "failures": failed,
+    }
 
 
 def _process(part: Part, which: str, told: Path, output: Any, silent: float, end: float) -> int:
@@ -142,8 +156,8 @@ def _process(part: Part, which: str, told: Path, output: Any, silent: float, end
     os.utime(told)
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    slice_of = "--skip-first", str(part.skipped), "--at-most", str(part.count)
-    command = [*PYTEST, *TELLING, str(told), *slice_of, "-k", which, "--durations=5", part.file]
+    slice_of = "--continue-on-collection-errors", "--skip-first", str(part.skipped), "--at-most", str(part.count)
+    command = [*PYTEST, *TELLING, str(told), *slice_of, "-k", which, "--durations=5", *part.files]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, process_group=0
     )
@@ -159,14 +173,14 @@ def _blame(told: Path, status: int, log: Path) -> None:
 
 
 def summary(each: Sequence[dict[str, Any]]) -> str:
-    keys = ("from", "status", "chosen", "tests", "passed", "failed", "skipped", "processes", "seconds")
-    return timing.table(["file", *keys], [[one["file"], *(str(one.get(key, "-")) for key in keys)] for one in each])
+    keys = ("status", "chosen", "tests", "passed", "failed", "skipped", "processes", "seconds")
+    return timing.table(["part", *keys], [[one["part"], *(str(one.get(key, "-")) for key in keys)] for one in each])
 
 
 def ending(each: Sequence[dict[str, Any]], total: int) -> str:
     """What is to be read where nothing else is: which tests failed, which did not end, and how many there are."""
     failed = [failure["test"] for one in each for failure in one["failures"] if one["tests"]]
-    missing = [f"{one['file']}: {one['chosen'] - one['tests']}" for one in each if one["tests"] < one["chosen"]]
+    missing = [f"{one['part']}: {one['chosen'] - one['tests']}" for one in each if one["tests"] < one["chosen"]]
     lines = [f"failed: {test}" for test in failed[:SHOWN]] + [f"not ended: {text}" for text in missing[:SHOWN]]
     left_out = max(0, len(failed) - SHOWN), max(0, len(missing) - SHOWN)
     lines += [f"and {left_out[0]} that failed, {left_out[1]} parts that did not end"] if any(left_out) else []
@@ -182,11 +196,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tests", default="tests", help="a folder or a file (default tests)")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) * 5 // 8), help="processes at once")
     parser.add_argument("--seconds", type=float, default=3600, help="for all")
-    parser.add_argument("--file-seconds", type=float, default=300, help="for a part of one file")
+    parser.add_argument("--part-seconds", type=float, default=300, help="for one part")
     parser.add_argument("--silent-seconds", type=float, default=60, help="for one test, and to load a file")
     parser.add_argument("--output", type=Path, required=True, help="the JSON; logs go to a folder beside it")
     options = parser.parse_args(arguments)
-    limits = Limits(options.file_seconds, options.silent_seconds, time.monotonic() + options.seconds)
+    limits = Limits(options.part_seconds, options.silent_seconds, time.monotonic() + options.seconds)
     into = options.output.resolve().parent / "suite"
     into.mkdir(parents=True, exist_ok=True)
     waiting, done = chosen(options.which, options.tests, options.jobs), []
@@ -194,8 +208,8 @@ def main(arguments: list[str] | None = None) -> None:
         runs = [pool.submit(run, part, options.which, into, limits) for part in parts(waiting, PART)]
         for each in as_completed(runs):
             done.append(each.result())
-            timing.record("suite", options.output, settings={"which": options.which}, files=done)
-    done.sort(key=lambda each: (rank(each["file"]), each["file"], each["from"]))
+            timing.record("suite", options.output, settings={"which": options.which}, parts=done)
+    done.sort(key=lambda each: (rank(each["files"][0]), each["part"]))
     print(summary(done))
     print(*(f"{failure['test']}\n{failure['said']}\n" for each in done for failure in each["failures"]), sep="\n")
     print(ending(done, waiting.total()))

@@ -2,9 +2,9 @@
 
 `wheels.txt` names them, `machine.txt` what is there already. Checked are what each wheel and gpuzarr itself require,
 that there is one version of each package, and the size of all that travels: the wheels' folder, the working tree, and
-gpuzarr's C library, which is compiled anew where it is older than its sources. The folder also gets a file COMMIT, since
-a copy of the sources cannot tell it, and the corpus of real stores, packed. At last the line is printed that installs
-the wheels there.
+gpuzarr's C library, which is compiled anew where it is older than its sources. The folder also gets a file COMMIT, as a
+copy of the sources cannot tell it, and the corpus of real stores, packed. At last the line is printed that installs the
+wheels there.
 """
 
 from __future__ import annotations

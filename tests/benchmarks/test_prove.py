@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("zarr")
-from benchmarks.sessions import prove, session, tell
+from benchmarks.sessions import prove, session, tell, wheels
 from benchmarks.sessions.session import Session
 from benchmarks.sessions.steps import LEFT, Step
 
@@ -136,6 +136,17 @@ def test_every_step_is_kept_before_the_next_one_begins(tmp_path: Path, monkeypat
     assert [path.name for path in archive.parent.iterdir()] == ["session.tar.gz"]
     with tarfile.open(archive) as tar:
         assert tar.getmember("session/second.log").size == 100
+
+
+def test_the_corpus_is_unpacked_as_it_was_packed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "corpus/a.zarr").mkdir(parents=True)
+    (tmp_path / "corpus/a.zarr/.zarray").write_bytes(b"{}")
+    wheels.pack(tmp_path / "corpus", tmp_path / "corpus.tar.xz")
+    for _ in range(2):  # the second time over the first
+        folder = prove.unpacked(tmp_path / "corpus.tar.xz", tmp_path / "there")
+        assert [file.relative_to(folder) for file in folder.rglob("*") if file.is_file()] == [Path("a.zarr/.zarray")]
+    prove.unpacked(tmp_path / "corpus.zip", tmp_path / "nowhere")
+    assert "without the corpus" in capsys.readouterr().out and not (tmp_path / "nowhere").exists()
 
 
 SLEEPING = """

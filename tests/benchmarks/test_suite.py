@@ -19,7 +19,7 @@ from benchmarks.sessions import suite
 from tests.data import environ
 
 Ran = Callable[[str], dict[str, dict[str, Any]]]  # what came of the files of a run
-SLEEPS = "import time\ndef test_gpu(): time.sleep(60)\n"
+SLEEPS = "import time\n" + "".join(f"def test_gpu_{i}(): time.sleep(60)\n" for i in range(3))
 SLOW = "import time\ndef test_gpu_first(): pass\ndef test_gpu_slow(): time.sleep(60)\ndef test_gpu_after(): pass\n"
 MANY = "".join(f"def test_gpu_{i}(): assert {i} != 5\n" for i in range(6))
 FILES = {
@@ -36,7 +36,7 @@ FILES = {
 
 RUNS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "each end": (FILES, ("--silent-seconds", "10")),
-    "a slow file": ({"test_slow.py": SLOW}, ("--file-seconds", "10")),
+    "a slow file": ({"test_slow.py": SLOW}, ("--part-seconds", "10")),
     "no time": ({f"test_{i}.py": SLEEPS for i in range(4)}, ("--seconds", "4")),
     "in parts": ({"test_many.py": MANY}, ()),
     "no test": (
@@ -48,7 +48,7 @@ CODE = """
 import sys
 from pathlib import Path
 from benchmarks.sessions import suite
-suite.ROOT, suite.PART = Path.cwd(), 4
+suite.ROOT, suite.PART = Path.cwd(), 3
 suite.main(sys.argv[1:])
 """
 
@@ -74,10 +74,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         said = process.communicate()[0]
         assert process.returncode == 1, said
         assert said.splitlines()[-1].partition(" tests ended")[1], said
-        return {
-            Path(each["file"]).name + "+" * each["from"]: each
-            for each in json.loads((folder / "suite.json").read_text())["files"]
-        }
+        return {Path(each["part"]).name: each for each in json.loads((folder / "suite.json").read_text())["parts"]}
 
     return found
 
@@ -87,9 +84,8 @@ def test_each_end_is_one_test_s(ran: Ran) -> None:
     assert {name: each["status"] for name, each in found.items()} == {
         "test_dies.py": -6,
         "test_fails.py": 1,
-        "test_broken.py": 2,
-        "test_works.py": 0,
-        "test_hangs.py": -9,
+        "test_broken.py": 1,
+        "test_hangs.py and 1 more": -9,  # with test_works.py
         "test_ends.py": 77,
     }
     numbers = {name: (each["passed"], each["failed"], each["chosen"]) for name, each in found.items()}
@@ -97,14 +93,13 @@ def test_each_end_is_one_test_s(ran: Ran) -> None:
         "test_dies.py": (2, 1, 3),
         "test_fails.py": (1, 1, 2),
         "test_broken.py": (0, 1, 1),
-        "test_works.py": (1, 0, 1),
-        "test_hangs.py": (1, 1, 2),
+        "test_hangs.py and 1 more": (2, 1, 3),
         "test_ends.py": (1, 1, 2),
     }
     said = {name: each["failures"][0]["said"] for name, each in found.items() if each["failures"]}
     assert "status -6" in said["test_dies.py"] and "Fatal Python error: Aborted" in said["test_dies.py"]
     assert "assert 1 == 2" in said["test_fails.py"] and "no_such_thing" in said["test_broken.py"]
-    assert found["test_hangs.py"]["failures"][0]["test"].endswith("test_gpu_hangs")
+    assert found["test_hangs.py and 1 more"]["failures"][0]["test"].endswith("test_gpu_hangs")
 
 
 def test_a_file_past_its_time_keeps_what_ended(ran: Ran) -> None:
@@ -127,19 +122,20 @@ def test_one_that_never_comes_to_a_test_is_not_tried_for_ever(ran: Ran) -> None:
 def test_a_file_of_many_tests_is_run_in_parts(ran: Ran) -> None:
     found = ran("in parts")
     numbers = {name: (each["passed"], each["failed"], each["chosen"]) for name, each in found.items()}
-    assert numbers == {"test_many.py": (4, 0, 4), "test_many.py++++": (1, 1, 2)}
-    assert found["test_many.py++++"]["failures"][0]["test"] == "tests/test_many.py::test_gpu_5"
+    assert numbers == {"test_many.py": (3, 0, 3), "test_many.py from 3 on": (2, 1, 3)}
+    assert found["test_many.py from 3 on"]["failures"][0]["test"] == "tests/test_many.py::test_gpu_5"
 
 
 @given(st.dictionaries(st.text("ab/", min_size=1), st.integers(1, 1000)), st.integers(1, 300))
 def test_parts_hold_every_test_once(files: dict[str, int], most: int) -> None:
     made = suite.parts(Counter(files), most)
     assert len({part.name for part in made}) == len(made) and all(part.count <= most for part in made)
-    assert list(dict.fromkeys(part.file for part in made)) == list(files)
-    for file, count in files.items():
-        assert [i for part in made if part.file == file for i in range(part.skipped, part.skipped + part.count)] == [
-            *range(count)
-        ]
+    assert list(dict.fromkeys(file for part in made for file in part.files)) == list(files)
+    assert sum(part.count for part in made) == sum(files.values())
+    for part in made:
+        assert len(part.files) == 1 or (part.skipped == 0 and part.count == sum(files[file] for file in part.files))
+        assert part.skipped + part.count <= sum(files[file] for file in part.files)
+    assert all(suite.rank(file) == suite.rank(part.files[0]) for part in made for file in part.files)
 
 
 def test_the_most_wanted_files_come_first() -> None:
@@ -158,8 +154,8 @@ def test_the_most_wanted_files_come_first() -> None:
 
 def test_the_last_words_name_what_failed_and_what_is_missing() -> None:
     counts = {"passed": 2, "failed": 40, "skipped": 1, "tests": 43, "chosen": 43}
-    bad = {"file": "a.py", "failures": [{"test": f"a.py::test_{i}", "said": "x" * 999} for i in range(40)], **counts}
-    late = {"file": "b.py", "failures": [{"test": "b.py", "said": "no time"}], **dict.fromkeys(counts, 0), "chosen": 7}
+    bad = {"part": "a.py", "failures": [{"test": f"a.py::test_{i}", "said": "x" * 999} for i in range(40)], **counts}
+    late = {"part": "b.py", "failures": [{"test": "b.py", "said": "no time"}], **dict.fromkeys(counts, 0), "chosen": 7}
     lines = suite.ending([bad, late], 50).splitlines()
     assert lines[0] == "failed: a.py::test_0" and lines[suite.SHOWN] == "not ended: b.py: 7"
     assert lines[-2:] == [
