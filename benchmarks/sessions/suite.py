@@ -54,20 +54,23 @@ ENDED = range(6)  # statuses with which pytest ends by itself
 
 def chosen(which: str, folder: str, jobs: int = 1) -> Counter[str]:
     """How many tests `-k which` chooses by file, most wanted first, then most tests; a file that does not load counts
-    as one. `jobs`: folders to look through at once."""
+    as one. `jobs`: processes that look for them."""
     with ThreadPoolExecutor(jobs) as pool:
-        lines = [line for found in pool.map(partial(_collected, which), _places(folder)) for line in found]
+        lines = [line for found in pool.map(partial(_collected, which), _shares(folder, jobs)) for line in found]
     words = [line.removeprefix("ERROR ").split()[0] for line in lines if line.startswith("ERROR ") or "::" in line]
     found = Counter(file for word in words if (ROOT / (file := word.partition("::")[0])).is_file())
     return Counter({file: found[file] for file in sorted(found, key=lambda file: (rank(file), -found[file]))})
 
 
-def _places(folder: str) -> list[list[str]]:
-    """What is looked through at once: the folders right below it, and its files together; itself, if it is a file."""
-    below = sorted((ROOT / folder).glob("*"))
-    folders = [[str(place.relative_to(ROOT))] for place in below if any(place.rglob("test_*.py"))]
-    files = [str(place.relative_to(ROOT)) for place in below if place.match("test_*.py")]
-    return [*folders, *([files] if files else [])] or [[folder]]
+def _shares(folder: str, most: int) -> list[list[str]]:
+    """The folders and files of tests right below it in so many shares, about as large; itself, if it is a file."""
+    tests = {
+        place: [file for file in (place, *place.rglob("*")) if file.match("test_*.py")]
+        for place in (ROOT / folder).glob("*")
+    }
+    sizes = {place: sum(file.stat().st_size for file in files) for place, files in tests.items() if files}
+    found = [str(place.relative_to(ROOT)) for place in sorted(sizes, key=lambda place: (-sizes[place], place))]
+    return [share for i in range(most) if (share := found[i::most])] or [[folder]]
 
 
 def _collected(which: str, places: Sequence[str]) -> list[str]:
