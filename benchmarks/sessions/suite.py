@@ -59,7 +59,7 @@ def chosen(which: str, folder: str, jobs: int = 1) -> Counter[str]:
         lines = [line for found in pool.map(partial(_collected, which), _shares(folder, jobs)) for line in found]
     words = [line.removeprefix("ERROR ").split()[0] for line in lines if line.startswith("ERROR ") or "::" in line]
     found = Counter(file for word in words if (ROOT / (file := word.partition("::")[0])).is_file())
-    return Counter({file: found[file] for file in sorted(found, key=lambda file: (rank(file), -found[file]))})
+    return Counter({file: found[file] for file in sorted(found, key=lambda file: (rank(file), -found[file], file))})
 
 
 def _shares(folder: str, most: int) -> list[list[str]]:

@@ -84,22 +84,23 @@ def test_each_end_is_one_test_s(ran: Ran) -> None:
     assert {name: each["status"] for name, each in found.items()} == {
         "test_dies.py": -6,
         "test_fails.py": 1,
-        "test_broken.py": 1,
-        "test_hangs.py and 1 more": -9,  # with test_works.py
+        "test_hangs.py and 1 more": -9,  # with test_broken.py
+        "test_works.py": 0,
         "test_ends.py": 77,
     }
     numbers = {name: (each["passed"], each["failed"], each["chosen"]) for name, each in found.items()}
     assert numbers == {
         "test_dies.py": (2, 1, 3),
         "test_fails.py": (1, 1, 2),
-        "test_broken.py": (0, 1, 1),
-        "test_hangs.py and 1 more": (2, 1, 3),
+        "test_hangs.py and 1 more": (1, 2, 3),
+        "test_works.py": (1, 0, 1),
         "test_ends.py": (1, 1, 2),
     }
-    said = {name: each["failures"][0]["said"] for name, each in found.items() if each["failures"]}
-    assert "status -6" in said["test_dies.py"] and "Fatal Python error: Aborted" in said["test_dies.py"]
-    assert "assert 1 == 2" in said["test_fails.py"] and "no_such_thing" in said["test_broken.py"]
-    assert found["test_hangs.py and 1 more"]["failures"][0]["test"].endswith("test_gpu_hangs")
+    said = {each["test"]: each["said"] for part in found.values() for each in part["failures"]}
+    said = {test.partition("/")[2]: words for test, words in said.items()}
+    assert "status -6" in (died := said["test_dies.py::test_gpu_dies"]) and "Fatal Python error: Aborted" in died
+    assert "assert 1 == 2" in said["test_fails.py::test_gpu_fails"] and "no_such_thing" in said["test_broken.py"]
+    assert said.keys() >= {"test_hangs.py::test_gpu_hangs", "test_ends.py::test_gpu_loses"} and len(said) == 5
 
 
 def test_a_file_past_its_time_keeps_what_ended(ran: Ran) -> None:
