@@ -48,6 +48,7 @@ FIRST = (  # by worth, where the time may end: what only a GPU can show, then wh
     ),
 )
 TOLD = 90_000  # characters about all failures of a part
+SHARING = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # else JAX takes three quarters of a GPU from all other processes
 SHOWN = 30  # names of tests and of files at the end
 ENDED = range(6)  # statuses with which pytest ends by itself
 
@@ -158,7 +159,7 @@ def _process(part: Part, which: str, told: Path, output: Any, silent: float, end
     """The status of a process that runs what was not told yet."""
     os.utime(told)
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment = {**SHARING, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     slice_of = "--continue-on-collection-errors", "--skip-first", str(part.skipped), "--at-most", str(part.count)
     command = [*PYTEST, *TELLING, str(told), *slice_of, "-k", which, "--durations=5", *part.files]
     process = subprocess.Popen(

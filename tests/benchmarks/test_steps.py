@@ -30,6 +30,15 @@ def test_every_step_is_a_program_of_ours(tmp_path: Path) -> None:
     assert all((ROOT / test).exists() for test in steps.KERNEL_TESTS)
 
 
+def test_the_sanitizer_runs_all_tests_of_kernels() -> None:
+    """But for those that run kernels as reads and writes do, behind nvCOMP, and those that compile them only."""
+    others = {f"tests/gpu/test_{name}.py" for name in ("encoders", "decoders", "element_chains", "kernels_compile")}
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "tests/gpu").glob("test_*.py")}
+    assert files == {file for file in steps.KERNEL_TESTS if file.startswith("tests/gpu/")} | others
+    names = "\n".join(file + (ROOT / file).read_text() for file in steps.KERNEL_TESTS)
+    assert all(word in names for word in steps.SHARED)
+
+
 def test_benchmarks_and_what_they_need_come_before_the_long_tail(tmp_path: Path) -> None:
     names = [step.name for step in steps.steps(tmp_path)]
     assert names[:5] == ["kernels", "probe-smoke", "probe-copies", "probe-two_streams", "calibrate"]
