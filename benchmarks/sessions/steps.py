@@ -85,7 +85,7 @@ def steps(into: Path, device: str = "cuda", tiny: bool = False, kernels: Path | 
         command = *python, f"benchmarks.questions.{name}", *how, *where, *size
         made.append(Step(f"bench-{name}", command, seconds, stretches=name == "gpu_read"))
     size = ["--side", "64", "--rows", "image, mean", "--repeats", "1"] if tiny else ["--repeats", "3"]
-    images = *python, "benchmarks.questions.write_pyramid", *how, "--readers", "gpuzarr cpu"
+    images = *python, "benchmarks.questions.write_pyramid", *how, "--seconds", LEFT, "--readers", "gpuzarr cpu"
     made.append(Step("images", (*images, "--output", f"{into}/write_pyramid.json", *size), 75))
     suite = *python, "benchmarks.sessions.suite", "--seconds", LEFT, "--output", f"{into}/suite.json"
     made.append(Step("suite", suite, 180, stretches=True))
