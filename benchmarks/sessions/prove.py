@@ -82,7 +82,7 @@ def _wait(process: subprocess.Popen[bytes], end: float, keep: Callable[[], None]
 
 
 def run_all(chosen: Sequence[Step], session: Session, seconds: float) -> None:
-    end = time.monotonic() + seconds
+    end, printed = time.monotonic() + seconds, 0
     for i, step in enumerate(chosen):
         found = run(step, session.folder, limit(chosen[i:], end - time.monotonic()), session.write)
         if step.name == "calibrate" and found["status"] == 0 and "--output" not in step.command:
@@ -90,7 +90,9 @@ def run_all(chosen: Sequence[Step], session: Session, seconds: float) -> None:
         session.add(found)
         log = session.folder / f"{step.name}.log"
         words = log.read_text(errors="replace") if step.command and log.exists() else ""
-        print(f"== {told(found)}\n{_end(words.strip(), TOLD // len(chosen))}", flush=True)
+        shown = _end(words.strip(), (TOLD - printed) // (len(chosen) - i))
+        printed += len(shown)
+        print(f"== {told(found)}\n{shown}", flush=True)
         if found["status"] == STOPPED:
             return
 
