@@ -164,3 +164,15 @@ def test_the_last_words_name_what_failed_and_what_is_missing() -> None:
         "43 of 50 tests ended: 2 passed, 40 failed, 1 skipped",
     ]
     assert len("\n".join(lines)) < 2000
+
+
+def test_why_no_test_is_found_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/conftest.py").write_text("import there_is_no_such_thing\n")
+    (tmp_path / "tests/test_one.py").write_text("def test_gpu(): pass\n")
+    monkeypatch.setattr(suite, "ROOT", tmp_path)
+    assert not suite.chosen("gpu", "tests", 3)
+    said = capsys.readouterr().out
+    assert "no tests were found in tests/test_one.py: status 4" in said and "no_such_thing" in said
