@@ -141,7 +141,8 @@ def run(part: Part, which: str, into: Path, limits: Limits) -> dict[str, Any]:
         while time.monotonic() < end and (not statuses or statuses[-1] not in ENDED) and len(statuses) < PROCESSES:
             known = told.stat().st_size
             statuses.append(_process(part, which, told, output, limits.silent, end))
-            _blame(told, statuses[-1], log)
+            if time.monotonic() < limits.end:  # else it is not the test's fault
+                _blame(told, statuses[-1], log)
             if told.stat().st_size == known:
                 break  # it does not come as far as to a test
     found = tell.read(told)[0].values()
@@ -203,7 +204,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--which", default="cuda", help="pytest's -k (default cuda)")
     parser.add_argument("--tests", default="tests", help="a folder or a file (default tests)")
-    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) * 5 // 8), help="processes at once")
+    parser.add_argument("--jobs", type=int, default=max(1, min(10, (os.cpu_count() or 1) * 5 // 8)), help="at once")
     parser.add_argument("--seconds", type=float, default=3600, help="for all")
     parser.add_argument("--part-seconds", type=float, default=300, help="for one part")
     parser.add_argument("--silent-seconds", type=float, default=60, help="for one test, and to load a file")
