@@ -29,13 +29,9 @@ PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 TELLING = "-p", "benchmarks.sessions.tell", "--tell"
 PROCESSES = 8  # for one part
 PART = 120  # tests, at most, of one
-FIRST = [  # by worth, where the time may end: what only a GPU can show, then what is read and written by it
-    f"tests/{name}"
-    for name in """
-    gpu/ devices/test_cuda devices/ codecs/test_laws read/ write/ codecs/ loader/ pyramids/
-    integrations/zarr integrations/ nodes/
-    """.split()
-]
+_FOLDERS = "gpu/", "devices/test_cuda", "devices/", "codecs/test_laws", "read/", "write/", "codecs/"
+_OTHERS = "loader/", "pyramids/", "integrations/zarr", "integrations/", "nodes/"
+FIRST = [f"tests/{name}" for name in (*_FOLDERS, *_OTHERS)]  # by worth, where the time may end
 TOLD = 90_000  # characters about all failures of a part
 SHARING = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # else JAX takes three quarters of a GPU from all other processes
 SHOWN = 30  # names of tests and of files at the end
