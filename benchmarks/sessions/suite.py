@@ -32,6 +32,7 @@ PART = 120  # tests, at most, of one
 _FOLDERS = "gpu/", "devices/test_cuda", "devices/", "codecs/test_laws", "read/", "write/", "codecs/"
 _OTHERS = "loader/", "pyramids/", "integrations/zarr", "integrations/", "nodes/"
 FIRST = [f"tests/{name}" for name in (*_FOLDERS, *_OTHERS)]  # by worth, where the time may end
+LATE = "no time was left"
 TOLD = 90_000  # characters about all failures of a part
 SHARING = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # else JAX takes three quarters of a GPU from all other processes
 SHOWN = 30  # names of tests and of files at the end
@@ -136,7 +137,7 @@ def run(part: Part, which: str, into: Path, limits: Limits) -> dict[str, Any]:
     number = tell.counts(found)["failed"]
     failed = tell.failures(found, min(4500, max(200, TOLD // max(1, number))))
     if not found:
-        failed = [{"test": str(part), "said": log.read_text(errors="replace")[-4000:] or "no time was left"}]
+        failed = [{"test": str(part), "said": log.read_text(errors="replace")[-4000:] or LATE}]
     return numbers | {
         "chosen": part.count,
         "tests": len(found),
@@ -206,7 +207,8 @@ def main(arguments: list[str] | None = None) -> None:
             timing.record("suite", options.output, settings={"which": options.which}, parts=done)
     done.sort(key=lambda each: (rank(each["files"][0]), each["part"]))
     print(summary(done))
-    print(*(f"{failure['test']}\n{failure['said']}\n" for each in done for failure in each["failures"]), sep="\n")
+    failures = [failure for each in done for failure in each["failures"] if failure["said"] != LATE]
+    print(*(f"{failure['test']}\n{failure['said']}\n" for failure in failures), sep="\n")
     print(ending(done, waiting.total()) if done else "no test was chosen")
     if not done or any(each["status"] or each["tests"] < each["chosen"] for each in done):
         raise SystemExit(1)
