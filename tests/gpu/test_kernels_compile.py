@@ -1,5 +1,8 @@
 """Every kernel compiles, without a warning, for every GPU that we name. Needs NVRTC, no GPU."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from gpuzarr.devices import kernels
@@ -82,3 +85,15 @@ def test_a_gpu_that_is_newer_than_the_compiler_gets_ptx(tmp_path, monkeypatch):
         made = kernels.cubin("place.cu", "sm_999")
         assert made.startswith(b"//") and b".visible .entry place(" in made
         kernels.cubin.cache_clear()
+
+
+def test_nvrtc_is_opened_after_what_it_asks_for_by_name(tmp_path, monkeypatch):
+    """As the package of 13.0 has no path in it: without its built-ins it compiles nothing."""
+    (tmp_path / "cu13/lib").mkdir(parents=True)
+    for name in ("libnvrtc-builtins.alt.so.13.0", "libnvrtc-builtins.so.13.0", "libnvrtc.alt.so.13", "libnvrtc.so.13"):
+        (tmp_path / "cu13/lib" / name).touch()
+    opened = []
+    monkeypatch.setattr(kernels, "find_spec", lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path)]))
+    monkeypatch.setattr(kernels.ctypes, "CDLL", lambda path: opened.append(Path(path).name))
+    kernels._PackagedNvrtc()
+    assert opened == ["libnvrtc-builtins.so.13.0", "libnvrtc.so.13"]
