@@ -46,31 +46,47 @@ __device__ __forceinline__ void unshuffle_bytes(const Block& b, u64 at, u64 end)
     for (; at < end; ++at) b.target[at] = global<const u8>(b.base)[at];
 }
 
-// 16 bytes, elements from e on. The compiler sees that planes are in global memory only where it sees them become pointers.
-template <u32 WIDTH> __device__ __forceinline__ uint4 piece_of(const u64* address, u64 e)
+// Load what makes 16 bytes, elements from e on. The compiler sees that planes are in global memory only where it sees
+// their addresses become pointers.
+template <u32 WIDTH, bool EVEN>
+__device__ __forceinline__ void load_piece(const u64* address, u64 e, typename Elements<WIDTH>::Part* part)
 {
     const u8* plane[WIDTH];
 #pragma unroll
     for (u32 j = 0; j < WIDTH; ++j) plane[j] = global<const u8>(address[j]);
-    return Elements<WIDTH>::at(plane, e);
+    load_parts<WIDTH, EVEN>(plane, e, part);
+}
+
+// Make as many pieces from `at` on as make full rounds of all threads. Returns where this thread goes on.
+template <u32 WIDTH, bool EVEN>
+__device__ __forceinline__ u64 unshuffle_rounds(const Block& b, const u64* plane, u64 whole, u64 at)
+{
+    enum { AT_ONCE = Elements<WIDTH>::AT_ONCE };
+    u64 stride = piece_stride();
+    for (; at + (AT_ONCE - 1) * stride + PIECE <= whole; at += AT_ONCE * stride) {
+        typename Elements<WIDTH>::Part part[AT_ONCE][WIDTH];
+#pragma unroll
+        for (u32 k = 0; k < AT_ONCE; ++k) load_piece<WIDTH, EVEN>(plane, (at + k * stride) / WIDTH, part[k]);
+#pragma unroll
+        for (u32 k = 0; k < AT_ONCE; ++k) store16(b.target + at + k * stride, Elements<WIDTH>::made(part[k]));
+    }
+    return at;
 }
 
 template <u32 WIDTH>
 __device__ __forceinline__ void unshuffle_as(const Block& b)
 {
-    enum { AT_ONCE = Elements<WIDTH>::AT_ONCE };
-    u64 plane[WIDTH];
+    u64 plane[WIDTH], whole = b.elements * WIDTH, bits = 0;
 #pragma unroll
-    for (u32 j = 0; j < WIDTH; ++j) plane[j] = b.plane(j);
-    u64 whole = b.elements * WIDTH, stride = piece_stride(), at = first_piece();
-    for (; at + (AT_ONCE - 1) * stride + PIECE <= whole; at += AT_ONCE * stride) {
-        uint4 v[AT_ONCE];
-#pragma unroll
-        for (u32 k = 0; k < AT_ONCE; ++k) v[k] = piece_of<WIDTH>(plane, (at + k * stride) / WIDTH);
-#pragma unroll
-        for (u32 k = 0; k < AT_ONCE; ++k) store16(b.target + at + k * stride, v[k]);
+    for (u32 j = 0; j < WIDTH; ++j) plane[j] = b.plane(j), bits |= plane[j];
+    u64 at = first_piece();
+    if (bits % (PIECE / WIDTH)) at = unshuffle_rounds<WIDTH, false>(b, plane, whole, at);
+    else at = unshuffle_rounds<WIDTH, true>(b, plane, whole, at);
+    for (; at + PIECE <= whole; at += piece_stride()) {
+        typename Elements<WIDTH>::Part part[WIDTH];
+        load_piece<WIDTH, false>(plane, at / WIDTH, part);
+        store16(b.target + at, Elements<WIDTH>::made(part));
     }
-    for (; at + PIECE <= whole; at += stride) store16(b.target + at, piece_of<WIDTH>(plane, at / WIDTH));
     if (at < b.size) unshuffle_bytes(b, at, at + PIECE < b.size ? at + PIECE : b.size);
 }
 

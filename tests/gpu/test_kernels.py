@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numcodecs.jenkins import jenkins_lookup3
 
-from gpuzarr.batch import packed
+from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.gpu import checksums
 from gpuzarr.gpu.shuffle import bitunshuffle, shuffle_chunks, unshuffle
 from gpuzarr.gpu.tables import copy, table
@@ -32,6 +32,18 @@ def test_shuffle(threads, width, verb):
     target = unwritten(threads, sizes)
     shuffle_chunks(crowded(threads, given), width, threads, target, verb)
     expect(threads, target, want)
+
+
+@pytest.mark.parametrize("width", [2, 4, 8, 16])
+@pytest.mark.parametrize("odd", [0, 1, 2, 4])
+def test_unshuffle_of_planes_at_round_addresses(threads, width, odd):
+    """So long that every thread comes round more than once; and as many bytes beside them as vectors may not be."""
+    (planes,) = random(np.random.default_rng(width), [width * 16 * 350])
+    data = threads.upload(np.concatenate([np.zeros(odd, np.uint8), planes]))
+    source = EncodedBatch(data, np.array([odd]), np.array([len(planes)]))
+    assert threads.address(data) % 16 == 0
+    made = shuffle_chunks(source, width, threads, None, "unshuffle")
+    assert threads.download(made[0]).tobytes() == unshuffled(planes, width).tobytes()
 
 
 @pytest.mark.parametrize("width", [2, 4, 8, 16])
