@@ -38,7 +38,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) bitunshuffle(const u64* ta
         u64 at = first / 8 + 4 * q;  // in a bit plane
         if (j < width && at < bit_plane) {
             u32 word[8] = {0, 0, 0, 0, 0, 0, 0, 0}, bits = bit_plane - at < 4 ? 8 * (u32)(bit_plane - at) : 32;
-            take<false>(from + at, (u32)bit_plane, 0, 0, bits, word);
+            if (bit_plane & 3) take<false>(from + at, (u32)bit_plane, 0, 0, bits, word);
+            else take<true>(from + at, (u32)bit_plane, 0, 0, bits, word);
             transpose8(word);
 #pragma unroll
             for (u32 s = 0; s < 4; ++s) {

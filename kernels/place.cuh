@@ -77,7 +77,7 @@ __device__ __forceinline__ void locate(const Form& f, u32 axes, u32 n, i64& sour
 // Loading an element of each width from any address, and reversing the byte order of its units.
 __device__ __forceinline__ void load(const u8* p, u8& v) { v = *p; }
 __device__ __forceinline__ void load(const u8* p, u16& v) { v = (u64)p & 1 ? (u16)load2(p) : *(const u16*)p; }
-__device__ __forceinline__ void load(const u8* p, u32& v) { v = load4(p); }
+__device__ __forceinline__ void load(const u8* p, u32& v) { v = (u64)p & 3 ? load4(p) : *(const u32*)p; }
 __device__ __forceinline__ void load(const u8* p, uint2& v) { v = (u64)p & 7 ? load8(p) : *(const uint2*)p; }
 __device__ __forceinline__ void load(const u8* p, uint4& v) { v = load16(p); }
 

@@ -73,6 +73,21 @@ def test_bitunshuffle(threads, width):
     expect(threads, target, [bitunshuffled(c, width) for c in chunks])
 
 
+@pytest.mark.parametrize("odd", [0, 1, 4])
+@pytest.mark.parametrize("width", [1, 4, 8, 33])
+def test_bitunshuffle_at_round_addresses(threads, width, odd):
+    """Planes of whole words, and of an odd number of bytes; and as many bytes beside words."""
+    chunks = random(np.random.default_rng(width), [width * n for n in (32, 4096, 2080, 2072)])
+    starts, sizes, total = packed([len(chunk) for chunk in chunks])
+    data = np.zeros(total + odd, np.uint8)
+    for start, chunk in zip(starts + odd, chunks, strict=True):
+        data[start : start + len(chunk)] = chunk
+    source = EncodedBatch(threads.upload(data), starts + odd, sizes)
+    target = unwritten(threads, sizes)
+    bitunshuffle(threads, blocks(threads, source, target, width, np.arange(4), np.zeros(4, bool)))
+    expect(threads, target, [bitunshuffled(chunk, width) for chunk in chunks])
+
+
 def test_bitunshuffle_of_planes_apart(threads):
     planes = random(np.random.default_rng(5), [136] * 4)
     source, target = crowded(threads, planes), unwritten(threads, [136 * 4])
