@@ -44,8 +44,10 @@ def brief(value: Any) -> str:
 
 
 def _member(item: Any) -> Member | EllipsisType:
-    if type(item) is int or isinstance(item, (slice, EllipsisType)):  # `slice | EllipsisType` would take longer
+    if type(item) is int or isinstance(item, EllipsisType):
         return item
+    if isinstance(item, slice):
+        return _slice(item)
     if isinstance(item, Integral) and not isinstance(item, (bool, np.timedelta64)):
         return int(item)
     if isinstance(item, range):
@@ -56,6 +58,14 @@ def _member(item: Any) -> Member | EllipsisType:
     if array.dtype.kind == "b":
         raise SelectionError(f"cannot select by {brief(item)}: {_TAKEN}")
     return int(array)
+
+
+def _slice(item: slice) -> slice:
+    """A slice whose bounds may lie on a GPU: arrays of CuPy have no `__index__`."""
+    bounds = item.start, item.stop, item.step
+    if not any(map(_is_on_gpu, bounds)):
+        return item
+    return slice(*(_index(bound) if _is_on_gpu(bound) else bound for bound in bounds))
 
 
 def _array(item: Any) -> np.ndarray:
@@ -85,9 +95,7 @@ def _array(item: Any) -> np.ndarray:
 
 
 def _asarray(item: Any) -> np.ndarray:
-    if hasattr(item, "__cuda_array_interface__") and hasattr(item, "get"):
-        item = item.get()  # CuPy arrays refuse the implicit conversion
-    return np.asarray(item)
+    return np.asarray(item.get() if _is_on_gpu(item) else item)
 
 
 def _fetched(item: Any) -> np.ndarray:
@@ -111,7 +119,12 @@ def _index(item: Any) -> int:
     """An integer by `__index__`, which bools of torch have, too."""
     if isinstance(item, bool) or "bool" in str(getattr(item, "dtype", "")):
         raise TypeError("bools are no integers")
-    return operator.index(item)
+    return operator.index(item.get() if _is_on_gpu(item) else item)
+
+
+def _is_on_gpu(item: Any) -> bool:
+    """Whether it is an array of CuPy, which is copied by `get` alone."""
+    return hasattr(item, "get") and hasattr(item, "__cuda_array_interface__")
 
 
 def _is_text(item: Any) -> bool:

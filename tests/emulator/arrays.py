@@ -58,6 +58,13 @@ class DeviceArray(np.ndarray):
         if not fits_gpu(self.dtype):
             raise ValueError(f"Unsupported dtype {self.dtype}")
 
+    def __index__(self):
+        raise TypeError("CuPy's arrays are no integers")
+
+    @property
+    def __cuda_array_interface__(self):
+        return {**self.__array_interface__, "version": 3, "stream": 1}
+
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         return run(getattr(ufunc, method), inputs, kwargs)
 

@@ -59,6 +59,9 @@ class OnGpu(Converted):
 class OfCupy(OnGpu):
     __cuda_array_interface__: ClassVar[Any] = {}
 
+    def __index__(self) -> int:
+        raise TypeError("CuPy's arrays are no integers")
+
     def get(self) -> np.ndarray:
         return self.value
 
