@@ -26,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) adler32_sums(const u64* ta
     u32 t = threadIdx.x;
     for (u64 begin = blockIdx.y * segment; begin < size; begin += gridDim.y * segment) {
         u64 length = size - begin < segment ? size - begin : segment, a = 0, b = 0;
-        const u8* from = (const u8*)table[blockIdx.x] + begin;
+        const u8* from = global<const u8>(table[blockIdx.x]) + begin;
         for (u64 at = (u64)t * PIECE; at < length; at += THREADS * PIECE) {
             u32 one = 0, two = 0, here = length - at < PIECE ? (u32)(length - at) : PIECE;
             if (here == PIECE) {

@@ -4,12 +4,6 @@
 // byte of the elements: 32 bits, from any bit on, of its 8 planes. It transposes bits in registers, and exchanges bytes
 // with the other lanes until it has two pieces. So every word that is loaded gives 32 bits, and no shared memory is
 // used.
-//
-// Calculated, not measured, for an H200 (132 multiprocessors, 1.75 GHz, 4.8 TB/s): about 400 instructions make the 32
-// bytes of a lane, as many as from byte planes, and 4 start in each clock. That is 2.4 TB/s of elements, the rate at
-// which its memory reads and writes at once; two passes move every byte twice, which would limit them to 1.2. Every
-// load of a warp touches 128 bytes in WIDTH places, twice if planes are not aligned: for 8 bytes that allows 1.9 TB/s,
-// for 16 bytes 0.9.
 #pragma once
 #include "bits.cuh"
 #include "place.cuh"

@@ -42,6 +42,11 @@ template <bool EVEN>
 __device__ __forceinline__ void take(const u8* p, u32 stride, u32 bit, u32 begin, u32 end, u32* word)
 {
     u32 before = (1u << begin) - 1;
+    if (EVEN && ((u64)p & 3) == 0 && bit == 0 && begin == 0 && end == 32) {  // so that no load waits for another
+#pragma unroll
+        for (u32 k = 0; k < 8; ++k) word[k] = *(const u32*)(p + (u64)k * stride);
+        return;
+    }
 #pragma unroll
     for (u32 k = 0; k < 8; ++k) {
         const u8* q = p + (u64)k * stride;

@@ -19,18 +19,18 @@ extern "C" __global__ void __launch_bounds__(THREADS) bitunshuffle(const u64* ta
     __shared__ u32 tile[THREADS * GROUP / 4 + THREADS];
     if (blockIdx.x >= count) return;
     u64 row = count, i = blockIdx.x;
-    u8* target = (u8*)table[i];
+    u8* target = global<u8>(table[i]);
     u64 size = table[row + i];
     u32 width = (u32)table[2 * row + i];
     const u64* plane = planes + table[3 * row + i];
     bool own = table[4 * row + i] != 0;
-    const u8* base = (const u8*)plane[0];
+    const u8* base = global<const u8>(plane[0]);
     if (width == 0 || width > THREADS) return;
 
     u64 elements = size / width, bit_plane = elements / 8;
     u32 groups = THREADS / width, group_bytes = GROUP * width;
     u32 q = threadIdx.x % groups, j = threadIdx.x / groups;  // this thread's group and byte
-    const u8* from = j < width ? (own ? (const u8*)plane[j] : base + j * elements) : base;
+    const u8* from = global<const u8>(j < width ? (own ? plane[j] : plane[0] + j * elements) : plane[0]);
     u8* bytes = (u8*)tile;
 
     u64 tile_elements = (u64)groups * GROUP;
@@ -38,7 +38,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) bitunshuffle(const u64* ta
         u64 at = first / 8 + 4 * q;  // in a bit plane
         if (j < width && at < bit_plane) {
             u32 word[8] = {0, 0, 0, 0, 0, 0, 0, 0}, bits = bit_plane - at < 4 ? 8 * (u32)(bit_plane - at) : 32;
-            take<false>(from + at, (u32)bit_plane, 0, 0, bits, word);
+            if (bit_plane & 3) take<false>(from + at, (u32)bit_plane, 0, 0, bits, word);
+            else take<true>(from + at, (u32)bit_plane, 0, 0, bits, word);
             transpose8(word);
 #pragma unroll
             for (u32 s = 0; s < 4; ++s) {

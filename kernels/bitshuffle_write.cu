@@ -18,10 +18,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) bitshuffle(const u64* tabl
     __shared__ u32 tile[THREADS * GROUP / 4 + THREADS];
     if (blockIdx.x >= count) return;
     u64 row = count, i = blockIdx.x;
-    u8* target = (u8*)table[i];
+    u8* target = global<u8>(table[i]);
     u64 size = table[row + i];
     u32 width = (u32)table[2 * row + i];
-    const u8* base = (const u8*)planes[table[3 * row + i]];
+    const u8* base = global<const u8>(planes[table[3 * row + i]]);
     if (width == 0 || width > THREADS) return;
 
     u64 elements = size / width, bit_plane = elements / 8;

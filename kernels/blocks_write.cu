@@ -57,9 +57,9 @@ blocks_write(const u64* chunks, const u64* plain, const u8* slots, u64 slot_byte
     if (leads && b == 0) store_big(to, (u32)(nbytes >> 32)), store_big(to + 4, (u32)nbytes), store_big(to + 8, declared);
     u64 bytes = b + 1 < blocks ? block : last, size = stored(sizes[i], bytes, raw);
     if (leads) store_big(to + offset[i] - SIZE, (u32)size);
-    bool copied = raw && size == bytes;
-    copy_row(to + offset[i], copied ? (const u8*)plain[i] : slots + i * slot_bytes, size);
+    u64 source = raw && size == bytes ? plain[i] : (u64)(slots + i * slot_bytes);
+    copy_row(to + offset[i], global<const u8>(source), size);
     if (b + 1 < blocks || blockIdx.y) return;
-    const u8* from = (const u8*)chunks[chunk] + nbytes - rest;
+    const u8* from = global<const u8>(chunks[chunk]) + nbytes - rest;
     for (u64 k = threadIdx.x; k < rest; k += blockDim.x) to[made - rest + k] = from[k];
 }

@@ -76,7 +76,7 @@ blosc_write(const u64* chunks, const u64* plain, const u8* slots, u64 slot_bytes
     if (leads && s == 0) write_header(frame, first_word | (copied ? COPIED << 16 : 0), shape.nbytes(), blocksize, bytes);
     if (copied) {
         u64 begin = s * part;  // the last stream begins where the full ones end
-        copy_row(frame + HEADER + begin, (const u8*)chunks[chunk] + begin, shape.bytes(s));
+        copy_row(frame + HEADER + begin, global<const u8>(chunks[chunk]) + begin, shape.bytes(s));
         return;
     }
     u64 size = sizes[i], stored = shape.stored(s, size);
@@ -84,5 +84,6 @@ blosc_write(const u64* chunks, const u64* plain, const u8* slots, u64 slot_bytes
     if (s == 0 && blockIdx.y == 0)
         for (u64 b = threadIdx.x; b < shape.blocks(); b += blockDim.x)
             store4(frame + HEADER + 4 * b, offset[chunk * streams + b * splits] - 4);
-    copy_row(frame + offset[i], stored == shape.bytes(s) ? (const u8*)plain[i] : slots + i * slot_bytes, stored);
+    u64 source = stored == shape.bytes(s) ? plain[i] : (u64)(slots + i * slot_bytes);
+    copy_row(frame + offset[i], global<const u8>(source), stored);
 }

@@ -170,7 +170,7 @@ __device__ __forceinline__ bool decode(Input& in, u8* target, u32 nbytes)
 // Warp i of the grid decodes stream i.
 //   table   rows of `count`: address of each stream, its bytes, the address to decode to, the bytes that it must become
 //   bad     set to the lowest number of a stream that is damaged
-extern "C" __global__ void __launch_bounds__(WARPS * WARP)
+extern "C" __global__ void __launch_bounds__(WARPS * WARP, 24)
 blosclz_decode(const u64* table, u32* bad, u32 count)
 {
     __shared__ u32 windows[WARPS][2 * HALF / 4];

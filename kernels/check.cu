@@ -14,7 +14,7 @@ extern "C" __global__ void bad_status(const i32* status, const u64* actual, cons
 extern "C" __global__ void bad_checksum(const u32* value, const u64* stored, u32 selector, u32 count, u32* bad)
 {
     u32 i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < count && __byte_perm(load4((const u8*)stored[i]), 0, selector) != value[i]) atomicMin(bad, i);
+    if (i < count && __byte_perm(load4(global<const u8>(stored[i])), 0, selector) != value[i]) atomicMin(bad, i);
 }
 
 // Set the size of a stream to 0 if it was not compressed, or to more than `most` bytes.

@@ -36,7 +36,7 @@ compact(const u64* slots, const u64* sizes, const u64* starts, u64 head, u8* tar
     if (blockIdx.x >= count) return;
     u64 size = sizes[blockIdx.x], at = starts[blockIdx.x] + head;
     if (at > capacity || size > capacity - at) return;
-    copy_row(target + at, (const u8*)slots[blockIdx.x], size);
+    copy_row(target + at, global<const u8>(slots[blockIdx.x]), size);
 }
 
 // A thread writes the header and trailer of one stream: the first `head_bytes` of its word in `heads`, and the first

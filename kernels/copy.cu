@@ -7,5 +7,6 @@
 extern "C" __global__ void copy(const u64* table, u32 count)
 {
     if (blockIdx.x >= count) return;
-    copy_row((u8*)table[(u64)count + blockIdx.x], (const u8*)table[blockIdx.x], table[2ull * count + blockIdx.x]);
+    u64 row = count, i = blockIdx.x;
+    copy_row(global<u8>(table[row + i]), global<const u8>(table[i]), table[2 * row + i]);
 }

@@ -41,7 +41,7 @@ crc32(const u64* table, const u32* powers, u64 segment, u32* crc, u32 count)
     u64 size = table[(u64)count + blockIdx.x], begin = blockIdx.y * segment;
     if (begin >= size && blockIdx.y > 0) return;
     u64 length = size - begin < segment ? size - begin : segment;
-    const u8* from = (const u8*)table[blockIdx.x] + begin;
+    const u8* from = global<const u8>(table[blockIdx.x]) + begin;
     u32 lane = threadIdx.x;
     for (u32 i = lane; i < 1024; i += LANES) steps[i] = powers[i];
     __syncthreads();

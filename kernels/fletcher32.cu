@@ -32,7 +32,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) fletcher32_sums(const u64*
     u32 t = threadIdx.x;
     for (u64 begin = blockIdx.y * segment; begin < size; begin += gridDim.y * segment) {
         u64 length = size - begin < segment ? size - begin : segment, pairs = (length + 1) / 2, a = 0, b = 0;
-        const u8* from = (const u8*)table[blockIdx.x] + begin;
+        const u8* from = global<const u8>(table[blockIdx.x]) + begin;
         for (u64 at = (u64)t * PIECE; at < length; at += THREADS * PIECE) {
             u32 one = 0, two = 0, here = PIECE / 2;
             if (at + PIECE <= length) {

@@ -52,7 +52,7 @@ jenkins_lookup3(const u64* table, const u8* prefix, u64 prefix_bytes, u32 initva
 {
     __shared__ u32 tile[WORDS * LANES];
     if (blockIdx.x >= count) return;
-    const u8* data = (const u8*)table[blockIdx.x];
+    const u8* data = global<const u8>(table[blockIdx.x]);
     u64 total = prefix_bytes + table[(u64)count + blockIdx.x], steps = (total + 4 * WORDS - 1) / (4 * WORDS);
     u32 lane = threadIdx.x, start = 0xdeadbeefu + (u32)total + initval, next[WORDS];
     State state = {start, start, start};

@@ -36,8 +36,8 @@ extern "C" __global__ void
 unpackbits(const u64* table, u64 packed, u64 parts, u32 bytes, u32 width, u32 first, u32 is_signed, u32 highest_first, u32 count)
 {
     if (blockIdx.x >= count) return;
-    const u8* from = (const u8*)table[blockIdx.x];
-    u8* to = (u8*)table[(u64)count + blockIdx.x];
+    const u8* from = global<const u8>(table[blockIdx.x]);
+    u8* to = global<u8>(table[(u64)count + blockIdx.x]);
     u32 each = 8 / bytes, end = first + width;  // `end`: the bit above the stored ones
     u64 kept = width < 64 ? (1ull << width) - 1 : ~0ull, whole = bytes < 8 ? (1ull << (8 * bytes)) - 1 : ~0ull;
     u64 step = (u64)gridDim.y * blockDim.x, groups = (parts + each - 1) / each;
@@ -61,5 +61,5 @@ unpackbits(const u64* table, u64 packed, u64 parts, u32 bytes, u32 width, u32 fi
 extern "C" __global__ void bad_padding(const u64* table, u32 padding, u32 count, u32* bad)
 {
     u32 i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < count && *(const u8*)table[i] != padding) atomicMin(bad, i);
+    if (i < count && *global<const u8>(table[i]) != padding) atomicMin(bad, i);
 }

@@ -23,8 +23,8 @@ extern "C" __global__ void
 packbits(const u64* table, u64 packed, u64 parts, u32 bytes, u32 width, u32 first, u32 highest_first, u32 count)
 {
     if (blockIdx.x >= count) return;
-    const u8* from = (const u8*)table[blockIdx.x];
-    u8* to = (u8*)table[(u64)count + blockIdx.x];
+    const u8* from = global<const u8>(table[blockIdx.x]);
+    u8* to = global<u8>(table[(u64)count + blockIdx.x]);
     u64 kept = width < 64 ? (1ull << width) - 1 : ~0ull, step = (u64)gridDim.y * blockDim.x;
     for (u64 group = (u64)blockIdx.y * blockDim.x + threadIdx.x; group * width < packed; group += step) {
         u64 at = group * width, end = at + width < packed ? at + width : packed;
@@ -49,5 +49,5 @@ packbits(const u64* table, u64 packed, u64 parts, u32 bytes, u32 width, u32 firs
 extern "C" __global__ void padding(const u64* table, u32 padding, u32 count)
 {
     u32 i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < count) *(u8*)table[i] = (u8)padding;
+    if (i < count) *global<u8>(table[i]) = (u8)padding;
 }

@@ -77,7 +77,7 @@ __device__ __forceinline__ void locate(const Form& f, u32 axes, u32 n, i64& sour
 // Loading an element of each width from any address, and reversing the byte order of its units.
 __device__ __forceinline__ void load(const u8* p, u8& v) { v = *p; }
 __device__ __forceinline__ void load(const u8* p, u16& v) { v = (u64)p & 1 ? (u16)load2(p) : *(const u16*)p; }
-__device__ __forceinline__ void load(const u8* p, u32& v) { v = load4(p); }
+__device__ __forceinline__ void load(const u8* p, u32& v) { v = (u64)p & 3 ? load4(p) : *(const u32*)p; }
 __device__ __forceinline__ void load(const u8* p, uint2& v) { v = (u64)p & 7 ? load8(p) : *(const uint2*)p; }
 __device__ __forceinline__ void load(const u8* p, uint4& v) { v = load16(p); }
 
@@ -284,12 +284,13 @@ __device__ __forceinline__ void elements(const Form& f, u8* target, const Source
 template <class T, class Source>
 __device__ __forceinline__ void tiles(const Form& f, u8* target, const Source& source, u32 swap, T* tile)
 {
-    u32 across = f.axes - 1, down = f.axes - 2;  // innermost in the result, innermost in the chunk
-    u32 wide = (f.extent[across] + SIDE - 1) / SIDE, high = (f.extent[down] + SIDE - 1) / SIDE;
+    u32 wide = (f.extent[f.axes - 1] + SIDE - 1) / SIDE, high = (f.extent[f.axes - 2] + SIDE - 1) / SIDE;
     u32 count = wide * high, x = threadIdx.x % SIDE, y = threadIdx.x / SIDE;
-    for (u32 axis = 0; axis < down; ++axis) count *= f.extent[axis];
+    for (u32 axis = 0; axis + 2 < f.axes; ++axis) count *= f.extent[axis];
 #pragma unroll 1
     for (u32 t = blockIdx.y; t < count; t += gridDim.y) {
+        // Innermost in the result, innermost in the chunk. Of each round by itself: there is no register to keep them in.
+        u32 across = f.axes - 1, down = f.axes - 2;
         u32 row = t / wide, b = (t - row * wide) * SIDE, box = row / high, a = (row - box * high) * SIDE;
         i64 from, to;
         locate(f, down, box, from, to);

@@ -49,7 +49,7 @@ __device__ __forceinline__ u64 bits_of(uint4) { return 0; }  // never needed: an
 template <class T>
 struct Planes {
     enum { WIDTH = sizeof(T), AT_ONCE = WIDTH == 16 ? 1 : WIDTH == 8 ? 2 : 4 };
-    typedef uint4 Piece;
+    struct Piece { typename Elements<WIDTH>::Part part[WIDTH]; };
     const u64* table;  // the planes of the first block
     u32 begin;         // where the box begins in the chunk
     Cut cut;
@@ -76,13 +76,19 @@ struct Planes {
         u32 inside;
         const u8* plane[WIDTH];
         planes_of(block_of(at, inside), plane);
-        return Elements<WIDTH>::at(plane, inside + PIECE <= cut.block ? inside / WIDTH : 0);
+        u64 e = inside + PIECE <= cut.block ? inside / WIDTH : 0, bits = e;
+#pragma unroll
+        for (u32 j = 0; j < WIDTH; ++j) bits |= (u64)plane[j];
+        Piece v;
+        if (bits % (PIECE / WIDTH)) load_parts<WIDTH, false>(plane, e, v.part);
+        else load_parts<WIDTH, true>(plane, e, v.part);
+        return v;
     }
     __device__ __forceinline__ uint4 made(const Piece& v, i64 at) const
     {
         u32 inside;
         block_of(at, inside);
-        return inside + PIECE <= cut.block ? v : gathered(at);
+        return inside + PIECE <= cut.block ? Elements<WIDTH>::made(v.part) : gathered(at);
     }
     __device__ __forceinline__ uint4 gathered(i64 at) const
     {

@@ -10,27 +10,27 @@ __device__ __forceinline__ uint4 words(u32 x, u32 y, u32 z, u32 w)
     return v;
 }
 
-// `at`: 16 bytes of output, elements from e on; plane[j] is the address of byte j of the first element. AT_ONCE: how
-// many a thread should load at once, to hide the latency of memory within its registers.
+// For 16 bytes of output a thread loads a part of each plane. `made`: the output of these parts. AT_ONCE: how many a
+// thread should load at once, to hide the latency of memory within its registers.
 template <u32 WIDTH> struct Elements;
 
 template <> struct Elements<2> {
     enum { AT_ONCE = 4 };
-    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
+    typedef uint2 Part;
+    static __device__ __forceinline__ uint4 made(const Part* p)
     {
-        uint2 p = load8(plane[0] + e), q = load8(plane[1] + e);
-        return words(__byte_perm(p.x, q.x, 0x5140), __byte_perm(p.x, q.x, 0x7362),
-                     __byte_perm(p.y, q.y, 0x5140), __byte_perm(p.y, q.y, 0x7362));
+        return words(__byte_perm(p[0].x, p[1].x, 0x5140), __byte_perm(p[0].x, p[1].x, 0x7362),
+                     __byte_perm(p[0].y, p[1].y, 0x5140), __byte_perm(p[0].y, p[1].y, 0x7362));
     }
 };
 
 template <> struct Elements<4> {
     enum { AT_ONCE = 4 };
-    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
+    typedef u32 Part;
+    static __device__ __forceinline__ uint4 made(const Part* p)
     {
-        u32 p0 = load4(plane[0] + e), p1 = load4(plane[1] + e), p2 = load4(plane[2] + e), p3 = load4(plane[3] + e);
-        u32 low01 = __byte_perm(p0, p1, 0x5140), low23 = __byte_perm(p2, p3, 0x5140);
-        u32 high01 = __byte_perm(p0, p1, 0x7362), high23 = __byte_perm(p2, p3, 0x7362);
+        u32 low01 = __byte_perm(p[0], p[1], 0x5140), low23 = __byte_perm(p[2], p[3], 0x5140);
+        u32 high01 = __byte_perm(p[0], p[1], 0x7362), high23 = __byte_perm(p[2], p[3], 0x7362);
         return words(__byte_perm(low01, low23, 0x5410), __byte_perm(low01, low23, 0x7632),
                      __byte_perm(high01, high23, 0x5410), __byte_perm(high01, high23, 0x7632));
     }
@@ -38,13 +38,12 @@ template <> struct Elements<4> {
 
 template <> struct Elements<8> {
     enum { AT_ONCE = 4 };
-    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
+    typedef u16 Part;
+    static __device__ __forceinline__ uint4 made(const Part* p)
     {
-        u32 half[8], pair[4];
+        u32 pair[4];
 #pragma unroll
-        for (u32 j = 0; j < 8; ++j) half[j] = load2(plane[j] + e);
-#pragma unroll
-        for (u32 j = 0; j < 4; ++j) pair[j] = half[2 * j] | half[2 * j + 1] << 16;
+        for (u32 j = 0; j < 4; ++j) pair[j] = p[2 * j] | (u32)p[2 * j + 1] << 16;
         return words(__byte_perm(pair[0], pair[1], 0x6420), __byte_perm(pair[2], pair[3], 0x6420),
                      __byte_perm(pair[0], pair[1], 0x7531), __byte_perm(pair[2], pair[3], 0x7531));
     }
@@ -52,17 +51,33 @@ template <> struct Elements<8> {
 
 template <> struct Elements<16> {
     enum { AT_ONCE = 1 };
-    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
+    typedef u8 Part;
+    static __device__ __forceinline__ uint4 made(const Part* p)
     {
         u32 w[4];
 #pragma unroll
-        for (u32 j = 0; j < 4; ++j) {
-            w[j] = plane[4 * j][e] | (u32)plane[4 * j + 1][e] << 8;
-            w[j] |= (u32)plane[4 * j + 2][e] << 16 | (u32)plane[4 * j + 3][e] << 24;
-        }
+        for (u32 j = 0; j < 4; ++j)
+            w[j] = p[4 * j] | (u32)p[4 * j + 1] << 8 | (u32)p[4 * j + 2] << 16 | (u32)p[4 * j + 3] << 24;
         return words(w[0], w[1], w[2], w[3]);
     }
 };
+
+__device__ __forceinline__ void load_part(const u8* p, uint2& v) { v = load8(p); }
+__device__ __forceinline__ void load_part(const u8* p, u32& v) { v = load4(p); }
+__device__ __forceinline__ void load_part(const u8* p, u16& v) { v = (u16)load2(p); }
+__device__ __forceinline__ void load_part(const u8* p, u8& v) { v = *p; }
+
+// Load the parts of elements from e on; plane[j] is the address of byte j of the first element. EVEN: they are aligned to
+// the size of a part. Then nothing is shifted, and no load waits for those before it.
+template <u32 WIDTH, bool EVEN, class Part>
+__device__ __forceinline__ void load_parts(const u8* const* plane, u64 e, Part* part)
+{
+#pragma unroll
+    for (u32 j = 0; j < WIDTH; ++j) {
+        if (EVEN) part[j] = *(const Part*)(plane[j] + e);
+        else load_part(plane[j] + e, part[j]);
+    }
+}
 
 // Element e, byte by byte.
 __device__ __forceinline__ u32 word_of(const u8* const* plane, u32 e)

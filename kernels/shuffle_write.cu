@@ -69,13 +69,13 @@ __device__ __forceinline__ void planes_any(const u8* from, u8* to, u64 elements,
     }
 }
 
-extern "C" __global__ void shuffle(const u64* table, const u64* planes, u32 count)
+extern "C" __global__ void __launch_bounds__(256, 2) shuffle(const u64* table, const u64* planes, u32 count)
 {
     if (blockIdx.x >= count) return;
     u64 row = count, i = blockIdx.x;
-    u8* target = (u8*)table[i];
+    u8* target = global<u8>(table[i]);
     u64 size = table[row + i], width = table[2 * row + i] ? table[2 * row + i] : 1;
-    const u8* base = (const u8*)planes[table[3 * row + i]];
+    const u8* base = global<const u8>(planes[table[3 * row + i]]);
     u64 elements = size / width, thread = (u64)blockIdx.y * blockDim.x + threadIdx.x;
     for (u64 e = thread * GROUP; e < elements; e += (u64)gridDim.y * blockDim.x * GROUP) {
         const u8* from = base + e * width;

@@ -53,7 +53,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     found = pyfuncitem.config.stash[_found]
     if pyfuncitem.nodeid not in found:
-        found.update(run(pyfuncitem.config.rootpath, together(pyfuncitem)))
+        told = pyfuncitem.config.getoption("--tell", None)
+        found.update(run(pyfuncitem.config.rootpath, together(pyfuncitem), told))
     outcome, why = found[pyfuncitem.nodeid]
     if outcome == "skipped":
         pytest.skip(why)
@@ -71,18 +72,18 @@ def together(item: pytest.Function) -> list[str]:
     return [item.nodeid, *(each.nodeid for each in others if each is not item)]
 
 
-def run(root: Path, nodes: list[str]) -> dict[str, Found]:
-    """What children found, node by node."""
+def run(root: Path, nodes: list[str], heard: Path | None = None) -> dict[str, Found]:
+    """What children found, node by node. `heard` is touched with each of their tests: this process says nothing."""
     found: dict[str, Found] = {}
     for _ in range(FAILURES):
         waiting = [node for node in nodes if node not in found]
         if not waiting:
             break
-        found.update(child(root, waiting))
+        found.update(child(root, waiting, heard))
     return dict.fromkeys(nodes, ("failed", f"not run: {FAILURES} other cases failed")) | found
 
 
-def child(root: Path, nodes: list[str]) -> dict[str, Found]:
+def child(root: Path, nodes: list[str], heard: Path | None = None) -> dict[str, Found]:
     """What one process found, until its end or its first failure: at least of the first node."""
     with tempfile.TemporaryDirectory() as folder:
         told, log = Path(folder, "told"), Path(folder, "log")
@@ -96,7 +97,7 @@ def child(root: Path, nodes: list[str]) -> dict[str, Found]:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-            is_hung = hung(process, told, SECONDS)
+            is_hung = hung(process, told, SECONDS, heard=heard)
         tail = log.read_text(errors="replace")[-3000:]
         ended, begun = tell.read(told)
     found = {test: (each["outcome"], each["why"]) for test, each in ended.items()}

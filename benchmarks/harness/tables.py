@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,8 @@ def filled(text: str, folder: Path = RESULTS) -> str:
 
 
 def main() -> None:
+    if find_spec("imagecodecs") is None:
+        raise SystemExit("the table of codecs tells what imagecodecs writes: pip install gpuzarr[codecs]")
     README.write_text(filled(README.read_text()))
     codec_docs.PAGE.write_text(codec_docs.page())
 

@@ -262,10 +262,11 @@ def clocks() -> list[str]:
 
 
 def _said(command: list[str], folder: Path | None = None) -> list[str]:
-    """The lines that a program prints; none where it is not there or fails."""
+    """The lines that a program prints; none where it is not there, fails, or hangs."""
     try:
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines()
-    except (OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=20)
+        return done.stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
         return []
 
 

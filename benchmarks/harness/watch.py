@@ -12,11 +12,20 @@ from pathlib import Path
 PATIENCE = 5.0  # seconds for what was killed to be gone; what waits for a driver may never be
 
 
-def hung(process: subprocess.Popen[bytes], told: Path, seconds: float, end: float = float("inf")) -> bool:
+def hung(
+    process: subprocess.Popen[bytes],
+    told: Path,
+    seconds: float,
+    end: float = float("inf"),
+    heard: Path | None = None,
+) -> bool:
     """Wait for its end. Whether it wrote nothing to the file `told` for so long before that, or the monotonic clock
-    reached `end`, and it was killed."""
+    reached `end`, and it was killed. `heard`: the file of one that waits for this process, and is not silent either."""
     while process.poll() is None:
-        if time.time() - told.stat().st_mtime > seconds or time.monotonic() > end:
+        last = told.stat().st_mtime
+        if heard is not None and heard.stat().st_mtime < last:
+            os.utime(heard, (last, last))
+        if time.time() - last > seconds or time.monotonic() > end:
             kill(process)
             return True
         time.sleep(0.05)

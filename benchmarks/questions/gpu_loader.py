@@ -153,7 +153,7 @@ def show(rows: list[dict[str, Any]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = gpu.parser("gpu_loader", __doc__, 1024, 55)
+    parser = gpu.parser("gpu_loader", __doc__, 512, 55)
     parser.add_argument("--rows", default="", help="only those whose name contains this")
     options = parser.parse_args(arguments)
     device, rows, failed = gpu.device(options.device), [], []

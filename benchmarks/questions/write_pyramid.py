@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--side", type=int, default=512, help="the image is side**3 (default 512)")
     parser.add_argument("--device", default="cpu", help="of ours: cpu; cuda, with the data on the GPU; emulated")
     parser.add_argument("--rows", default="", help="only those whose name contains this, such as 'labels, mode'")
+    parser.add_argument("--seconds", type=float, default=3600, help="no row is begun after so many (3600)")
     parser.add_argument("--one", nargs=2, metavar=("WRITER", "ROW"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one:
@@ -54,17 +55,23 @@ def main(arguments: list[str] | None = None) -> None:
     rates: dict[str, dict[str, float]] = {row: {} for row in rows}
     extra: dict[str, dict[str, float]] = {row: {} for row in rows}
     clock: dict[str, dict[str, float]] = {row: {} for row in rows}
+    budget, left_out = timing.Budget.of(options.seconds), []
     for row, (kind, method) in rows.items():
+        if not budget.share(1):
+            left_out.append(f"{row}: no time was left")
+            continue
         for name in names:
             if find_spec(WRITERS[name].package) is None or method not in WRITERS[name].methods:
                 continue
-            found = in_a_process(name, f"{kind},{method}", options)
+            took = in_a_process(name, f"{kind},{method}", options)
             shown = f"gpuzarr {options.device}" if name == OURS else name
-            rates[row][shown], clock[row][shown] = found["gb_s"], found["seconds"] * 1e3
+            rates[row][shown], clock[row][shown] = took["gb_s"], took["seconds"] * 1e3
             if name != CEILING:  # which holds all chunks
-                extra[row][shown] = found["extra"] / 2**20
+                extra[row][shown] = took["extra"] / 2**20
+        timing.record("write_pyramid", options.output, settings={"unfinished": True}, milliseconds=clock, gb_s=rates)
     print(timing.speeds("GB/s of level 0", rates), timing.speeds("MiB beyond the data", extra), sep="\n\n")
-    timing.finish("write_pyramid", options, missed(rates, extra), milliseconds=clock, gb_s=rates, extra_mib=extra)
+    found = {"milliseconds": clock, "gb_s": rates, "extra_mib": extra, "left_out": left_out}
+    timing.finish("write_pyramid", options, missed(rates, extra) + left_out, **found)
 
 
 def missed(rates: dict[str, dict[str, float]], extra: dict[str, dict[str, float]]) -> list[str]:

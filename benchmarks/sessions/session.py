@@ -18,7 +18,7 @@ from benchmarks.sessions import tell
 from benchmarks.sessions.steps import BENCHMARKS, PROBES
 
 LOG_BYTES = 1 << 20  # of a log, its last ones go into the archive
-PARTS = {f"probe_{name}" for name in PROBES} | set(BENCHMARKS) | {"costs", "suite"}
+PARTS = {f"probe_{name}" for name in PROBES} | set(BENCHMARKS) | {"costs", "suite", "write_pyramid"}
 
 
 class Session:

@@ -12,13 +12,16 @@ from pathlib import Path
 from benchmarks.sessions.suite import PYTEST, TELLING
 
 LEFT = "{seconds}"  # in a command: the seconds that it may measure for
-KERNEL_TESTS = (
-    *(f"tests/gpu/test_{name}.py" for name in ("kernels", "kernels_encode", "place", "planes", "bit_planes")),
-    "tests/pyramids/test_downsample.py",
+KERNEL_TESTS = (  # what every read needs first: the time may end before the last
+    *(f"tests/gpu/test_{name}.py" for name in ("kernels", "place", "planes", "bit_planes", "blosclz", "lists", "cast")),
+    *(f"tests/gpu/test_{name}.py" for name in ("kernels_encode", "blosclz_encode", "blocks_encode", "gdeflate")),
+    *("tests/pyramids/test_downsample.py", "tests/gpu/test_element_programs.py", "tests/gpu/test_hdf5_chunks.py"),
+    *("tests/codecs/test_packbits.py", "tests/codecs/test_delta.py"),
 )
 SHARED = (  # tests of kernels with shared memory, the only ones in which racecheck looks for races
     *("bitshuffle", "bitunshuffle", "crc32", "adler32", "fletcher32", "jenkins_lookup3", "compacted", "blosc"),
-    *("rows_and_tiles", "directions_and_steps", "many_blocks", "comes_round", "any_selection"),
+    *("rows_and_tiles", "directions_and_steps", "many_blocks", "comes_round", "any_selection", "test_lists"),
+    *("test_cast", "blocks_encode", "gdeflate", "test_delta"),
 )
 PROBES = {  # seconds that each may take
     "smoke": 60,
@@ -82,7 +85,7 @@ def steps(into: Path, device: str = "cuda", tiny: bool = False, kernels: Path | 
         command = *python, f"benchmarks.questions.{name}", *how, *where, *size
         made.append(Step(f"bench-{name}", command, seconds, stretches=name == "gpu_read"))
     size = ["--side", "64", "--rows", "image, mean", "--repeats", "1"] if tiny else ["--repeats", "3"]
-    images = *python, "benchmarks.questions.write_pyramid", *how, "--readers", "gpuzarr cpu"
+    images = *python, "benchmarks.questions.write_pyramid", *how, "--seconds", LEFT, "--readers", "gpuzarr cpu"
     made.append(Step("images", (*images, "--output", f"{into}/write_pyramid.json", *size), 75))
     suite = *python, "benchmarks.sessions.suite", "--seconds", LEFT, "--output", f"{into}/suite.json"
     made.append(Step("suite", suite, 180, stretches=True))

@@ -1,7 +1,8 @@
 """A plugin of pytest that writes down each test as it begins and ends, so that no end of the process loses any.
 
 `pytest -p benchmarks.sessions.tell --tell FILE` adds a line of JSON for each. Tests that ended by that file already are
-not run again: after a crash the same command goes on with the rest.
+not run again: after a crash the same command goes on with the rest. `--skip-first N` and `--at-most N` are a part of
+the tests that pytest chose.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ Found = dict[str, Any]  # test, outcome ("begun", "passed", "skipped" or "failed
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--tell", type=Path, help="the file that gets a line for each test as it begins and ends")
+    parser.addoption("--skip-first", type=int, default=0, help="leave out so many of the chosen tests")
+    parser.addoption("--at-most", type=int, help="run no more than so many of them")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,11 +34,15 @@ class Teller:
         self._place = place
         self._reports: list[pytest.TestReport] = []
 
+    @pytest.hookimpl(trylast=True)  # after -k
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         done, _ = read(self._place)
-        again = [item for item in items if item.nodeid in done]
-        items[:] = [item for item in items if item.nodeid not in done]
-        config.hook.pytest_deselected(items=again)
+        begin, count = config.getoption("--skip-first"), config.getoption("--at-most")
+        part = items[begin : None if count is None else begin + count]
+        wanted = [item for item in part if item.nodeid not in done]
+        left_out = set(items) - set(wanted)
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = wanted
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -1,9 +1,10 @@
 """Collect the wheels that a machine with a GPU and without a network lacks, and check that they are enough.
 
 `wheels.txt` names them, `machine.txt` what is there already. Checked are what each wheel and gpuzarr itself require,
-that there is one version of each package, and the size of all that travels: the wheels' folder and the working tree.
-The folder also gets a file COMMIT, since a copy of the sources cannot tell it. At last the line is printed that
-installs the wheels there.
+that there is one version of each package, and the size of all that travels: the wheels' folder, the working tree, and
+gpuzarr's C library, which is compiled anew where it is older than its sources. The folder also gets a file COMMIT, as a
+copy of the sources cannot tell it, and the corpus of real stores, packed. At last the line is printed that installs the
+wheels there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -22,6 +24,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from benchmarks.harness import timing
+from gpuzarr.native import build as native
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -106,6 +109,22 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def compiled() -> int:
+    """Size (bytes) of the C library of these very sources; 0 without a C compiler."""
+    sources = [file for kind in ("*.c", "*.h") for file in native.LIBRARY.parent.glob(kind)]
+    newest = max(file.stat().st_mtime for file in sources)
+    if not native.LIBRARY.exists() or native.LIBRARY.stat().st_mtime < newest:
+        native.LIBRARY.unlink(missing_ok=True)
+        native.build()
+    return native.LIBRARY.stat().st_size if native.LIBRARY.exists() else 0
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """All of a folder as a .tar.xz, which `python -m tarfile` unpacks."""
+    with tarfile.open(archive, "w:xz") as tar:
+        tar.add(folder, ".")
+
+
 def install_line(folder: str, target: str) -> str:
     how = "-q --no-index --no-deps --no-compile --no-cache-dir --upgrade --disable-pip-version-check"
     commit = f"GPUZARR_COMMIT=$(cat {folder}/COMMIT)"
@@ -117,6 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--wanted", type=Path, default=HERE / "wheels.txt", help="the list of wheels")
     parser.add_argument("--machine", type=Path, default=HERE / "machine.txt", help="the list of what is there")
     parser.add_argument("--into", type=Path, default=ROOT / ".whl", help="the folder of wheels (default .whl)")
+    parser.add_argument("--corpus", type=Path, help="a folder of real stores that travels too, packed")
     parser.add_argument("--target", default="/tmp/site", help="where they are installed there")
     parser.add_argument("--limit", type=float, help="MiB that may travel in all")
     parser.add_argument("--offline", action="store_true", help="check what the folder holds, and download nothing")
@@ -125,16 +145,19 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.offline:
         download(options.wanted, options.into)
     (options.into / "COMMIT").write_text(f"{timing.commit()}\n")
+    if options.corpus:
+        pack(options.corpus, options.into / "corpus.tar.xz")
     wheels = [Wheel.of(path) for path in sorted(options.into.glob("*.whl"))]
     said = problems(wheels, listed(options.machine), own_needs())
     missing = [name for name in listed(options.wanted) if name not in {wheel.name for wheel in wheels}]
     said += [f"{name} was not found" for name in missing]
-    folder, tree = folder_bytes(options.into) / 2**20, tree_bytes(ROOT) / 2**20
+    sizes = {str(options.into): folder_bytes(options.into), "sources": tree_bytes(ROOT), "the C library": compiled()}
+    total = sum(sizes.values()) / 2**20
     rows = [[wheel.name, wheel.version, f"{wheel.nbytes / 2**20:.1f}"] for wheel in wheels]
     print(timing.table(["wheel", "version", "MiB"], rows))
-    print(f"{folder:.1f} MiB in {options.into}, {tree:.1f} MiB of sources")
-    if options.limit and folder + tree > options.limit:
-        said.append(f"{folder + tree:.1f} MiB are more than {options.limit:.0f}")
+    print("MiB: " + ", ".join(f"{name} {size / 2**20:.1f}" for name, size in sizes.items()) + f", all {total:.1f}")
+    if options.limit and total > options.limit:
+        said.append(f"{total:.1f} MiB are more than {options.limit:.0f}")
     if said:
         raise SystemExit("\n".join(said))
     inside = options.into.resolve().is_relative_to(ROOT)

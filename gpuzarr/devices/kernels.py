@@ -168,6 +168,8 @@ class _PackagedNvrtc:
         found = sorted(p for folder in folders for p in folder.glob("*/lib/libnvrtc.so.*") if "alt" not in p.name)
         if not found:
             raise DeviceError("no NVRTC to compile kernels with: pip install nvidia-cuda-nvrtc, or gpuzarr[cuda13]")
+        for builtins in found[-1].parent.glob("libnvrtc-builtins.so.*"):
+            ctypes.CDLL(str(builtins))  # which NVRTC opens by its name alone: 13.0 looks for it nowhere near itself
         self._library = ctypes.CDLL(str(found[-1]))
 
     def version(self) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("zarr")
 from benchmarks.harness import cases, data, layouts, memory, timing
-from benchmarks.questions import host_codecs, read_local
+from benchmarks.questions import host_codecs, read_local, write_pyramid
 
 ROOT = Path(__file__).parents[2]
 EACH_CHAIN = "smooth 32x1024x1024;smooth 16x;counts 64x1024x1024 in 8x"
@@ -101,6 +101,14 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
         assert {"page cache", "bus"} <= set(row["ceilings"]) and row["page_cache"]["GB/s"]["processes"] > 0
     plot.main([str(output)])
     assert "<rect" in output.with_suffix(".svg").read_text()
+
+
+def test_images_that_no_time_is_left_for_are_named(tmp_path: Path) -> None:
+    output = tmp_path / "results.json"
+    write_pyramid.main(["--seconds", "0", "--rows", "image, m", "--output", str(output)])
+    result = json.loads(output.read_text())
+    assert result["left_out"] == [f"image, {method}: no time was left" for method in ("mean", "max", "min", "median")]
+    assert timing.is_finished(result) and not any(result["gb_s"].values())
 
 
 def test_every_benchmark_is_run_here() -> None:

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("zarr")
 from benchmarks.harness import at_once, gpu_peers, layouts, timing
 from benchmarks.harness.peers import Reader
-from benchmarks.questions import gpu_decode, gpu_read
+from benchmarks.questions import gpu_decode, gpu_kernels, gpu_read
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulated GPU needs g++")
 ROWS = {row.name: row for row in gpu_read.ROWS}
@@ -43,6 +43,19 @@ def test_only_rows_with_a_goal_are_read_with_several_batches_at_once(device: Any
     assert [reader.trial for reader in found] == [False, True, True]
     found, unfit = gpu_read.readers(ROWS["raw, 1 MiB"], device, OPTIONS)
     assert [reader.name for reader in found] == names[:1] and not unfit
+
+
+def test_kernels_that_no_time_is_left_for_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was measured before is a result that came to its end."""
+    rates = {"first": [2.0, 4.0, 3.0]}
+    monkeypatch.setattr(timing.Budget, "share", lambda budget, waiting: 0.0 if called else called.append(1) or 1.0)
+    monkeypatch.setattr(gpu_kernels, "measurements", lambda *most: {name: lambda: rates for name in ("first", "last")})
+    called: list[int] = []
+    output = tmp_path / "kernels.json"
+    gpu_kernels.main(["--device", "emulated", "--mib", "0.125", "--output", str(output)])
+    result = json.loads(output.read_text())
+    assert result["rates"] == {"first": 3.0} and result["left_out"] == ["last: no time was left"]
+    assert timing.is_finished(result)
 
 
 def test_a_reader_sets_the_switch_and_puts_it_back(device: Any) -> None:

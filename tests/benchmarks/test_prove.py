@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("zarr")
-from benchmarks.sessions import prove, session, tell
+from benchmarks.sessions import prove, session, tell, wheels
 from benchmarks.sessions.session import Session
 from benchmarks.sessions.steps import LEFT, Step
 
@@ -42,7 +42,8 @@ def test_steps_end_alone_and_in_time(tmp_path: Path, capsys: pytest.CaptureFixtu
     prove.run_all(chosen, made, 60)
     assert [each["status"] for each in made.done] == [3, "ended after 1 seconds", "a tool was not found", 0]
     assert (tmp_path / "works.log").read_text() == "fine\n"
-    assert "why it fails" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [f"== fails: 3, {made.done[0]['seconds']} s", "why it fails"]
     prove.run_all(chosen[3:], made, 0)
     assert made.done[-1]["status"] == "no time was left"
 
@@ -62,11 +63,40 @@ def test_a_step_that_stretches_gets_what_others_do_not_need(tmp_path: Path) -> N
     assert (tmp_path / "told.log").read_text() == "15\n" and prove.measuring(200) == 175
 
 
+def test_what_is_printed_is_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So that the end of what a session prints holds all of its steps: the last lines of each. What short ones do not
+    need, later ones get."""
+    long = "print(*(f'line {i}' for i in range(10000)), sep='\\n')"
+    chosen = [Step(f"s{i}", python(code), 30) for i, code in enumerate(["print('fine')", long, long])]
+    prove.run_all(chosen, Session(tmp_path, {}), 60)
+    said = capsys.readouterr().out
+    assert prove.TOLD * 0.95 < len(said) < prove.TOLD + 200
+    assert said.count("line 9999\n") == 2 and said.count("...\nline ") == 2 and "fine\n" in said
+
+
+def test_a_step_is_kept_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends all at once, in the middle of a long step, leaves what that step had found a moment before."""
+    monkeypatch.setattr(prove, "KEEPING", 0.05)
+    made = Session(tmp_path, {}, tmp_path / "out" / "a.tar.gz")
+    code = f"open({str(tmp_path / 'suite.json')!r}, 'w').write('{{}}'); import time; time.sleep(60)"
+
+    def write() -> None:
+        Session.write(made)
+        if made.document()["results"]:
+            raise MemoryError
+
+    monkeypatch.setattr(made, "write", write)
+    with pytest.raises(MemoryError):
+        prove.run_all([Step("suite", python(code), 30)], made, 60)
+    assert json.loads(made.place.read_text())["results"] == {"suite": {}} and made.done == []
+    assert {"suite.json", "suite.log"} <= names(tmp_path / "out" / "a.tar.gz")
+
+
 def test_damage_has_short_limits_unless_others_are_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUZARR_DAMAGING_FAILURES", "5")
     code = "import os; print([os.environ['GPUZARR_DAMAGING_' + name] for name in ('SECONDS', 'FAILURES')])"
     prove.run(Step("told", python(code), 30), tmp_path, 30)
-    assert (tmp_path / "told.log").read_text().strip() == "['20', '5']"
+    assert (tmp_path / "told.log").read_text().strip() == "['30', '5']"
 
 
 def test_every_step_is_kept_before_the_next_one_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +110,7 @@ def test_every_step_is_kept_before_the_next_one_begins(tmp_path: Path, monkeypat
     os.utime(folder / "gpu_write.json", (0, 0))  # as another session left it
     seen: list[Any] = []
 
-    def looking(step: Step, into: Path, limit: float) -> dict[str, Any]:
+    def looking(step: Step, into: Path, limit: float, keep: object) -> dict[str, Any]:
         seen.append((json.loads(made.place.read_text())["steps"], names(archive)) if seen else None)
         (into / "probe_smoke.json").write_text('{"cases": {}}')
         (into / "gpu_read.json").write_text('{"half": ')
@@ -108,6 +138,17 @@ def test_every_step_is_kept_before_the_next_one_begins(tmp_path: Path, monkeypat
     assert [path.name for path in archive.parent.iterdir()] == ["session.tar.gz"]
     with tarfile.open(archive) as tar:
         assert tar.getmember("session/second.log").size == 100
+
+
+def test_the_corpus_is_unpacked_as_it_was_packed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "corpus/a.zarr").mkdir(parents=True)
+    (tmp_path / "corpus/a.zarr/.zarray").write_bytes(b"{}")
+    wheels.pack(tmp_path / "corpus", tmp_path / "corpus.tar.xz")
+    for _ in range(2):  # the second time over the first
+        folder = prove.unpacked(tmp_path / "corpus.tar.xz", tmp_path / "there")
+        assert [file.relative_to(folder) for file in folder.rglob("*") if file.is_file()] == [Path("a.zarr/.zarray")]
+    prove.unpacked(tmp_path / "corpus.zip", tmp_path / "nowhere")
+    assert "without the corpus" in capsys.readouterr().out and not (tmp_path / "nowhere").exists()
 
 
 SLEEPING = """

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("zarr")
 from benchmarks.questions import gpu_read
-from benchmarks.sessions import steps
+from benchmarks.sessions import session, steps
 from benchmarks.sessions.suite import ROOT
 
 COMMAND, ALL = 570, 1800  # seconds
@@ -28,6 +28,25 @@ def test_every_step_is_a_program_of_ours(tmp_path: Path) -> None:
     benchmarks = {path.stem for path in (ROOT / "benchmarks/questions").glob("gpu_*.py")}
     assert {f"benchmarks.questions.{name}" for name in benchmarks} <= set(modules)
     assert all((ROOT / test).exists() for test in steps.KERNEL_TESTS)
+
+
+def test_the_sanitizer_runs_all_tests_of_kernels() -> None:
+    """But for those that run kernels as reads and writes do, behind nvCOMP, and those that compile them only."""
+    others = {f"tests/gpu/test_{name}.py" for name in ("encoders", "decoders", "element_chains", "kernels_compile")}
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "tests/gpu").glob("test_*.py")}
+    assert files == {file for file in steps.KERNEL_TESTS if file.startswith("tests/gpu/")} | others
+    names = "\n".join(file + (ROOT / file).read_text() for file in steps.KERNEL_TESTS)
+    assert all(word in names for word in steps.SHARED)
+
+
+def test_all_that_steps_write_is_in_the_session_s_document(tmp_path: Path) -> None:
+    outputs = [
+        step.command[step.command.index("--output") + 1] for step in steps.steps(tmp_path) if "--output" in step.command
+    ]
+    assert {Path(output).stem for output in outputs} | {"costs"} == session.PARTS
+    assert all(
+        steps.LEFT in step.command for step in steps.steps(tmp_path) if step.name.startswith(("bench", "images"))
+    )
 
 
 def test_benchmarks_and_what_they_need_come_before_the_long_tail(tmp_path: Path) -> None:

@@ -129,3 +129,11 @@ def test_committed_sessions_are_whole(path: Path) -> None:
         assert not name.startswith("gpu_") or result["ceilings"], name
     for row in session["results"].get("gpu_read", {}).get("rows", []):
         assert set(row["repeats"]) == set(row["seconds"]) and len(row["seconds"]) + len(row["left_out"]) > 3
+
+
+def test_tables_are_not_written_where_they_would_lack_codecs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tables, "README", tmp_path / "README.md")
+    monkeypatch.setattr(tables, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="imagecodecs"):
+        tables.main()
+    assert not list(tmp_path.iterdir())

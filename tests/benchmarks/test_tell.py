@@ -27,10 +27,10 @@ def test_after(): pass
 """
 
 
-def run(folder: Path) -> int:
+def run(folder: Path, *how: str) -> int:
     environment = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "benchmarks.sessions.tell", "--tell", "told"]
-    return subprocess.run(command, cwd=folder, env=os.environ | environment, capture_output=True).returncode
+    return subprocess.run([*command, *how], cwd=folder, env=os.environ | environment, capture_output=True).returncode
 
 
 def test_what_was_told(tmp_path: Path) -> None:
@@ -72,3 +72,16 @@ def test_a_file_that_does_not_load_is_told(tmp_path: Path) -> None:
     assert run(tmp_path) == 2
     found, _ = tell.read(tmp_path / "told")
     assert found["test_it.py"]["outcome"] == "failed" and "no_such_thing" in found["test_it.py"]["why"]
+
+
+def test_parts_are_of_what_was_chosen(tmp_path: Path) -> None:
+    """Parts that follow each other hold every chosen test once, also where the one before was begun again."""
+    names = [f"test_{word}_{i}" for i in range(4) for word in ("gpu", "cpu")]
+    (tmp_path / "test_it.py").write_text("".join(f"def {name}(): pass\n" for name in names))
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    place = tmp_path / "told"
+    expected: list[str] = []
+    for begin, ended in ((0, ["gpu_0", "gpu_1", "gpu_2"]), (0, []), (3, ["gpu_3"])):
+        assert run(tmp_path, "-k", "gpu", "--skip-first", str(begin), "--at-most", "3") == (0 if ended else 5)
+        expected += [f"test_it.py::test_{name}" for name in ended]
+        assert list(tell.read(place)[0]) == expected

@@ -54,3 +54,16 @@ def test_one_that_ends_is_not_hung(tmp_path: Path) -> None:
     told.touch()
     process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     assert not hung(process, told, 60) and process.returncode == 3
+
+
+def test_one_that_waits_is_as_loud_as_what_it_waits_for(tmp_path: Path) -> None:
+    told, heard = tmp_path / "told", tmp_path / "heard"
+    told.touch()
+    heard.touch()
+    os.utime(heard, (0, 0))
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.3)"])
+    assert not hung(process, told, 60, heard=heard)
+    assert heard.stat().st_mtime == told.stat().st_mtime
+    os.utime(told, (0, 0))
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert hung(process, told, 10, heard=heard) and heard.stat().st_mtime > 0, "silence touches nothing"

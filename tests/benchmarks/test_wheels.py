@@ -80,3 +80,5 @@ def test_the_readme_says_one_line_a_session() -> None:
         options = arguments_of(line.partition("benchmarks.sessions.prove ")[2].split())
         assert options.session == number and options.archive == Path(f"$OUT/session{number}.tar.gz")
         assert options.kernels == Path(".whl/compiled/gpuzarr") and len(line) < 2000
+        runs_tests = {"suite", "sanitizer-memcheck"} & set(SESSIONS[number])
+        assert options.corpus == (Path(".whl/corpus.tar.xz") if runs_tests else None)

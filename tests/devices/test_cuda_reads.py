@@ -143,6 +143,25 @@ def test_a_gpu_that_stopped_gives_no_buffers_back(cuda, path, monkeypatch):
     assert cuda.held.total == 0 and cuda._pins.kept_bytes == 0
 
 
+def test_no_pinned_memory_is_no_memory(cuda, path, monkeypatch):
+    def refused(nbytes):
+        error = cuda.xp.cuda.runtime.CUDARuntimeError("out of memory")
+        error.status = 2
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cuda.xp.cuda, "PinnedMemory", refused)
+        with pytest.raises(MemoryError, match=r"no .* bytes of pinned memory") as caught:
+            gpuzarr.open_array(path, device="cuda")[...]
+    assert isinstance(caught.value, gpuzarr.GpuZarrError) and str(path) in str(caught.value)
+    assert np.array_equal(cuda.download(gpuzarr.open_array(path, device="cuda")[...]), VALUES)
+
+
+def test_what_has_no_axes_is_downloaded(cuda):
+    found = cuda.download(cuda.upload(np.array(7, "u2")))
+    assert found.shape == () and found == 7
+
+
 def test_the_current_gpu_is_meant(cuda, path):
     runtime = cuda.xp.cuda.runtime
     runtime.setDevice(1)

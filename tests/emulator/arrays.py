@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.dtypes.on_gpu import fits_gpu
 from tests.emulator import sanitizer
 
 CUDA = 2  # kDLCUDA of DLPack
@@ -52,6 +53,11 @@ class OnHost:
 class DeviceArray(np.ndarray):
     """NumPy memory that stands for memory of a device."""
 
+    def __array_finalize__(self, made_from):
+        """Raise ValueError for what CuPy has no arrays of: dates, strings, objects, other byte orders."""
+        if not fits_gpu(self.dtype):
+            raise ValueError(f"Unsupported dtype {self.dtype}")
+
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         return run(getattr(ufunc, method), inputs, kwargs)
 
@@ -64,8 +70,9 @@ class DeviceArray(np.ndarray):
         self.view(np.ndarray)[...] = data
 
     def get(self, stream=None, out=None, blocking=True):
-        """Copy to host memory, as CuPy does."""
+        """Copy to host memory, as CuPy does: to an array of the same shape."""
         out = np.empty(self.shape, self.dtype) if out is None else out
+        assert (out.shape, out.dtype) == (self.shape, self.dtype)
         out[...] = self.view(np.ndarray)
         return out
 

@@ -52,6 +52,15 @@ def test_streams(gpu, name, configuration, nbytes):
     assert nbytes < 1000 or len(made[-1]) < nbytes / 50
 
 
+@pytest.mark.parametrize("name", ["zlib", "gzip"])
+@pytest.mark.parametrize("nbytes", [65_535, 65_536, 65_537, 5 << 19])
+def test_deflate_streams_of_more_than_64_kib(gpu, name, nbytes):
+    """nvcomp/deflate.h of 6.0 allows 2 GiB in one place (nvcompDeflateCompressionMaxAllowedChunkSize), 65536 bytes in
+    another (nvcompBatchedDeflateCompressAsync)."""
+    chunks = [plain(nbytes, kind) for kind in KINDS]
+    assert decoded(name, {}, encoded(gpu, find(name, {}, 2), chunks), nbytes) == chunks
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     stream=st.sampled_from(STREAMS), nbytes=st.integers(1, 20_000), kinds=st.lists(st.sampled_from(KINDS), min_size=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numcodecs.jenkins import jenkins_lookup3
 
-from gpuzarr.batch import packed
+from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.gpu import checksums
 from gpuzarr.gpu.shuffle import bitunshuffle, shuffle_chunks, unshuffle
 from gpuzarr.gpu.tables import copy, table
@@ -32,6 +32,18 @@ def test_shuffle(threads, width, verb):
     target = unwritten(threads, sizes)
     shuffle_chunks(crowded(threads, given), width, threads, target, verb)
     expect(threads, target, want)
+
+
+@pytest.mark.parametrize("width", [2, 4, 8, 16])
+@pytest.mark.parametrize("odd", [0, 1, 2, 4])
+def test_unshuffle_of_planes_at_round_addresses(threads, width, odd):
+    """So long that every thread comes round more than once; and as many bytes beside them as vectors may not be."""
+    (planes,) = random(np.random.default_rng(width), [width * 16 * 350])
+    data = threads.upload(np.concatenate([np.zeros(odd, np.uint8), planes]))
+    source = EncodedBatch(data, np.array([odd]), np.array([len(planes)]))
+    assert threads.address(data) % 16 == 0
+    made = shuffle_chunks(source, width, threads, None, "unshuffle")
+    assert threads.download(made[0]).tobytes() == unshuffled(planes, width).tobytes()
 
 
 @pytest.mark.parametrize("width", [2, 4, 8, 16])
@@ -59,6 +71,21 @@ def test_bitunshuffle(threads, width):
     count = len(sizes)
     bitunshuffle(threads, blocks(threads, source, target, width, np.arange(count), np.zeros(count, bool)))
     expect(threads, target, [bitunshuffled(c, width) for c in chunks])
+
+
+@pytest.mark.parametrize("odd", [0, 1, 4])
+@pytest.mark.parametrize("width", [1, 4, 8, 33])
+def test_bitunshuffle_at_round_addresses(threads, width, odd):
+    """Planes of whole words, and of an odd number of bytes; and as many bytes beside words."""
+    chunks = random(np.random.default_rng(width), [width * n for n in (32, 4096, 2080, 2072)])
+    starts, sizes, total = packed([len(chunk) for chunk in chunks])
+    data = np.zeros(total + odd, np.uint8)
+    for start, chunk in zip(starts + odd, chunks, strict=True):
+        data[start : start + len(chunk)] = chunk
+    source = EncodedBatch(threads.upload(data), starts + odd, sizes)
+    target = unwritten(threads, sizes)
+    bitunshuffle(threads, blocks(threads, source, target, width, np.arange(4), np.zeros(4, bool)))
+    expect(threads, target, [bitunshuffled(chunk, width) for chunk in chunks])
 
 
 def test_bitunshuffle_of_planes_apart(threads):

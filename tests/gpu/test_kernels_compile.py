@@ -1,5 +1,10 @@
 """Every kernel compiles, without a warning, for every GPU that we name. Needs NVRTC, no GPU."""
 
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from gpuzarr.devices import kernels
@@ -19,12 +24,41 @@ def _needs_nvrtc():
 @pytest.mark.parametrize("file, width", kernels.variants())
 def test_compiles(file, width, arch):
     """But what this compiler has compiled from the same text without a warning before, it does not compile again."""
+    with _first_time(file, arch, width) as first:
+        if first:
+            assert kernels.compile_strictly(file, arch, width)[:4] == b"\x7fELF"
+
+
+@contextmanager
+def _first_time(file, arch, width):
+    """Whether this text was not yet compiled for this GPU, by this compiler, in a block that did not fail."""
     key = kernels._key(file, arch, kernels.nvrtc().version(), width)
     known = kernels.cache_folder().with_name("gpuzarr-tests") / key
-    if not known.exists():
-        assert kernels.compile_strictly(file, arch, width)[:4] == b"\x7fELF"
-        known.parent.mkdir(parents=True, exist_ok=True)
-        known.touch()
+    yield not known.exists()
+    known.parent.mkdir(parents=True, exist_ok=True)
+    known.touch()
+
+
+# Of loads and stores that could reach any kind of memory: entries of lists, and the words of programs and their flags.
+_OF_ANY_MEMORY = {"place_listed.cu": {"ld.u64"}, "place_cast.cu": {"ld.u64", "atom.min.u32"}}
+
+
+@pytest.mark.parametrize("file, width", kernels.variants())
+def test_the_compiler_knows_which_memory_is_read_and_written(file, width):
+    """An address from a table is a pointer to global memory, by `global` of common.cuh: else each load looks first
+    whether it is one to shared or local memory."""
+    with _first_time(file, "compute_90", width) as first:
+        found = (
+            _memory_instructions(kernels.compile_strictly(file, "compute_90", width).decode())
+            if first
+            else ["ld.global"]
+        )
+    of_any = {each for each in found if not re.search(r"\.(global|shared|param|const|local)\b", each)}
+    assert found and of_any <= _OF_ANY_MEMORY.get(file, set())
+
+
+def _memory_instructions(ptx):
+    return re.findall(r"^\s+(?:@\S+ )?((?:ld|st|atom|red)\.[\w.]+)", ptx, re.MULTILINE)
 
 
 @pytest.mark.parametrize("file, width", kernels.variants())
@@ -82,3 +116,15 @@ def test_a_gpu_that_is_newer_than_the_compiler_gets_ptx(tmp_path, monkeypatch):
         made = kernels.cubin("place.cu", "sm_999")
         assert made.startswith(b"//") and b".visible .entry place(" in made
         kernels.cubin.cache_clear()
+
+
+def test_nvrtc_is_opened_after_what_it_asks_for_by_name(tmp_path, monkeypatch):
+    """As the package of 13.0 has no path in it: without its built-ins it compiles nothing."""
+    (tmp_path / "cu13/lib").mkdir(parents=True)
+    for name in ("libnvrtc-builtins.alt.so.13.0", "libnvrtc-builtins.so.13.0", "libnvrtc.alt.so.13", "libnvrtc.so.13"):
+        (tmp_path / "cu13/lib" / name).touch()
+    opened = []
+    monkeypatch.setattr(kernels, "find_spec", lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path)]))
+    monkeypatch.setattr(kernels.ctypes, "CDLL", lambda path: opened.append(Path(path).name))
+    kernels._PackagedNvrtc()
+    assert opened == ["libnvrtc-builtins.so.13.0", "libnvrtc.so.13"]

@@ -103,8 +103,12 @@ class Copies:
         allocation = self._pooled(data.nbytes) if is_pooled else self.pin(data.nbytes)
         host: np.ndarray = np.frombuffer(allocation, data.dtype, data.size).reshape(data.shape)
         stream = self._stream()
-        self.xp.ascontiguousarray(data).get(stream=stream, out=host, blocking=False)
+        self._contiguous(data).get(stream=stream, out=host, blocking=False)
         return partial(self.waited, self._end(stream), host)
+
+    def _contiguous(self, data: Any) -> Any:
+        """`data`, or a contiguous copy of it. `ascontiguousarray` would make one axis where there is none."""
+        return data if data.flags.c_contiguous else self.xp.ascontiguousarray(data)
 
     def _pooled(self, nbytes: int) -> Any:
         """Pinned memory of CuPy's pool, which frees none and reuses it only for the same size."""
@@ -116,7 +120,7 @@ class Copies:
         The batch holds `data` until it is complete: the current stream, to which the memory belongs, could reuse it
         while it is copied.
         """
-        data, memory = self.xp.ascontiguousarray(data), self.current.memory
+        data, memory = self._contiguous(data), self.current.memory
         if memory is None or not data.nbytes:
             return partial(self._fetched, data)
         memory.hold(data, backing_bytes(data))
