@@ -33,10 +33,11 @@ help:
 unexport PYTHONDONTWRITEBYTECODE
 
 # One stamp a set of extras: made again only when pyproject.toml or a file of the C library changes.
+# Modules are compiled when they are imported first: three of four never are.
 $(VENV)/.%.stamp: pyproject.toml $(wildcard gpuzarr/native/*.[ch]) gpuzarr/native/build.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing gpuzarr[$*] into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[$*]'
 	@touch $@
 
 comma := ,

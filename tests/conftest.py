@@ -42,9 +42,13 @@ def pytest_sessionfinish(exitstatus):
 
 
 def pytest_collection_finish():
-    """Have no collection of garbage look at the tests themselves: at millions of objects, half a second each time."""
+    """Have no collection of garbage look at the tests themselves: at millions of objects, half a second each time.
+
+    Frozen objects do not count as old ones, so Python would look at all others every few thousand allocations.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 10, 50)
 
 
 def pytest_terminal_summary(terminalreporter):

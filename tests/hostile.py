@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import struct
@@ -66,11 +67,17 @@ def bomb(name: str) -> bytes:
 
 @contextmanager
 def memory_below(nbytes: int) -> Iterator[None]:
-    """Context in which NumPy and Python may not hold more than `nbytes` bytes at once."""
+    """Context in which NumPy and Python may not hold more than `nbytes` bytes at once.
+
+    Garbage is collected as often as in the programs of users, and not as in tests/conftest.py.
+    """
+    often = gc.get_threshold()
     tracemalloc.start()
     try:
+        gc.set_threshold(700, 10, 10)
         yield
         peak = tracemalloc.get_traced_memory()[1]
     finally:
+        gc.set_threshold(*often)
         tracemalloc.stop()
     assert peak < nbytes, f"{peak} bytes were held"

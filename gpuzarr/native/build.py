@@ -10,29 +10,36 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 LIBRARY = HERE / "gpuzarr_native.so"
-FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread")
+FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-pthread")
 
 
 def build(target: Path = LIBRARY, *flags: str) -> bool:
     """Compile the library to `target`. False, with a line on stderr, where that is not possible."""
-    compiler = os.environ.get("CC", "cc").split()
+    compiler = [*os.environ.get("CC", "cc").split(), *FLAGS, *flags]
     made = target.with_name(f"{target.name}.{os.getpid()}")
-    try:
-        command = [*compiler, *FLAGS, *flags, "-o", str(made), *map(str, sorted(HERE.glob("*.c")))]
-        done = subprocess.run(command, capture_output=True, text=True)
-    except OSError as error:
-        print(f"gpuzarr is built without its C library: {error}", file=sys.stderr)
-        return False
-    if done.returncode:
-        print(f"gpuzarr is built without its C library:\n{done.stderr}", file=sys.stderr)
-        return False
+    largest_first = sorted(HERE.glob("*.c"), key=lambda file: -file.stat().st_size)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = {file: str(Path(folder, f"{file.stem}.o")) for file in largest_first}
+        try:
+            list(pool.map(lambda file: _run([*compiler, "-c", str(file), "-o", objects[file]]), objects))
+            _run([*compiler, "-shared", "-o", str(made), *sorted(objects.values())])
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"gpuzarr is built without its C library: {error}", file=sys.stderr)
+            print(getattr(error, "stderr", ""), file=sys.stderr)
+            return False
     os.replace(made, target)
     return True
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 def get_build_hook() -> Any:

@@ -94,7 +94,7 @@ def test_beside_threads_at_work(tmp_path: Path) -> None:
             w.close()
 
     try:
-        for _ in rounds("forks", range(12 * FACTOR)):
+        for _ in rounds("forks", range(8 * FACTOR)):
             time.sleep(moments.uniform(0, 0.01))
             assert in_child(child) == 0
     finally:
@@ -133,7 +133,7 @@ def test_in_the_middle_of_a_call(call: str, name: str, tmp_path: Path) -> None:
 
     old = signal.signal(signal.SIGALRM, fork)
     try:
-        for _ in rounds("forks", range(8 * FACTOR)):
+        for _ in rounds("forks", range(5 * FACTOR)):
             before = len(children)
             signal.setitimer(signal.ITIMER_REAL, moments.uniform(0.0005, 0.01))
             try:

@@ -45,7 +45,7 @@ def test_killed_beside_others(zarr_format: int, shards: Any, tmp_path: Path) -> 
     )
     a[...] = 1
     moments = random.Random(1)
-    for number in rounds("kills", range(6 * FACTOR)):
+    for number in rounds("kills", range(4 * FACTOR)):
         children = [FORK.Process(target=write_forever, args=(str(tmp_path), 3 * number + i)) for i in range(3)]
         for child in children:
             child.start()

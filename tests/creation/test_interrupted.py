@@ -21,7 +21,7 @@ from tests.interrupting import Interrupted
 from tests.stores_of_tests import KINDS, objects
 
 Call = Callable[[gpuzarr.Group], Any]
-MOMENTS = 12  # of each call
+MOMENTS = 8  # of each call
 
 
 def document(g: gpuzarr.Group) -> dict[str, Any]:

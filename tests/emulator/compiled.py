@@ -23,10 +23,10 @@ from tests.emulator.arrays import DeviceArray, address_of
 
 SHIM = Path(__file__).with_name("cuda_on_host.h")
 FLAGS = (
-    *("-std=c++20", "-O1", "-g", "-shared", "-fPIC", "-Wall", "-Wno-unknown-pragmas"),
+    *("-std=c++20", "-O1", "-shared", "-fPIC", "-Wall", "-Wno-unknown-pragmas"),
     *("-fno-strict-aliasing", "-fno-gnu-unique", "-ffp-contract=off"),
     *("-fsanitize=alignment", "-fno-sanitize-recover", "-static-libubsan"),
-    *(sanitizer.FLAGS if sanitizer.ON else ()),
+    *(("-g", *sanitizer.FLAGS) if sanitizer.ON else ()),
 )
 DTYPES = {"u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8", "i32": "i4", "i64": "i8", "float": "f4", "double": "f8"}
 _C_TYPES = {name: np.ctypeslib.as_ctypes_type(np.dtype(name)) for name in DTYPES.values()}

@@ -15,15 +15,12 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <functional>
-#include <memory>
-#include <numeric>
-#include <random>
 #include <span>
 #include <string>
-#include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
+// <random>, <memory> and <functional> would take as long to compile as a kernel does.
 
 #define __global__
 #define __device__
@@ -51,12 +48,23 @@ inline dim3 blockIdx, blockDim, gridDim;
 
 namespace host {
 
+// Memory that is not initialised.
+class Bytes {
+public:
+    explicit Bytes(size_t count) : begin(new char[count]) {}
+    Bytes(Bytes&& other) noexcept : begin(std::exchange(other.begin, nullptr)) {}
+    ~Bytes() { delete[] begin; }
+    char* get() const { return begin; }
+private:
+    char* begin;
+};
+
 enum State { ready, at_block_barrier, at_warp_barrier, finished };
 
 struct Thread {
     Place resume;
     bool started = false;
-    std::unique_ptr<char[]> stack{new char[stack_bytes]};
+    Bytes stack{stack_bytes};
     dim3 index;
     unsigned rank, mask;        // mask: the lanes that this thread waits for
     unsigned long long shown;   // what this lane shows its warp
@@ -74,7 +82,9 @@ inline std::vector<Thread> made;
 inline std::span<Thread> threads;  // those of this launch: the first that were made
 inline Thread* self;
 inline Place scheduler;
-inline std::function<void()> body;
+inline void (*body)(void (*kernel)(), void** args);
+inline void (*body_kernel)();
+inline void** body_args;
 
 #ifdef __SANITIZE_ADDRESS__  // which is told of every switch between stacks
 struct Stack { const void* bottom = nullptr; size_t bytes = 0; void* unused = nullptr; };
@@ -100,7 +110,7 @@ inline void wait(State state, unsigned mask, int line)
     reach_thread();
 }
 
-inline void run_thread() { for (reach_thread();;) body(), wait(finished, 0, 0); }
+inline void run_thread() { for (reach_thread();;) body(body_kernel, body_args), wait(finished, 0, 0); }
 
 // Run a thread until it waits.
 inline void run(Thread& t)
@@ -187,9 +197,13 @@ inline std::string run_block(const std::vector<unsigned>& warps, const std::vect
 inline std::vector<unsigned> ordered(unsigned n, int seed)
 {
     std::vector<unsigned> order(n);
-    std::iota(order.begin(), order.end(), 0);
+    for (unsigned i = 0; i < n; ++i) order[i] = i;
     if (seed < 0) std::reverse(order.begin(), order.end());
-    if (seed > 0) std::shuffle(order.begin(), order.end(), std::mt19937(seed));
+    unsigned long long random = seed;
+    for (unsigned i = n; seed > 0 && i > 1; --i) {  // Fisher and Yates, by Knuth's linear congruential generator
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        std::swap(order[i - 1], order[(random >> 33) % i]);
+    }
     return order;
 }
 
@@ -218,15 +232,18 @@ inline std::string launch(dim3 grid, dim3 block, int seed)
 
 // Bind `args`, pointers to the arguments as cuLaunchKernel takes them, to the kernel's own types.
 template <class... A, size_t... I>
-std::function<void()> with_arguments(void (*kernel)(A...), void** args, std::index_sequence<I...>)
+void bind(void (*kernel)(A...), void** args, std::index_sequence<I...>)
 {
-    return [=] { kernel(*static_cast<std::remove_reference_t<A>*>(args[I])...); };
+    body = [](void (*kernel)(), void** args) {
+        reinterpret_cast<void (*)(A...)>(kernel)(*static_cast<std::remove_reference_t<A>*>(args[I])...);
+    };
+    body_kernel = reinterpret_cast<void (*)()>(kernel), body_args = args;
 }
 template <class... A>
 const char* run(void (*kernel)(A...), const unsigned* g, const unsigned* b, void** args, int seed)
 {
     static std::string wrong;
-    body = with_arguments(kernel, args, std::index_sequence_for<A...>{});
+    bind(kernel, args, std::index_sequence_for<A...>{});
     wrong = launch({g[0], g[1], g[2]}, {b[0], b[1], b[2]}, seed);
     return wrong.empty() ? nullptr : wrong.c_str();
 }

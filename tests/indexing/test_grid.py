@@ -43,7 +43,7 @@ def place_all(array: np.ndarray, grid: list[Axis], selection, together: tuple[in
     return out
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=180, deadline=None)
 @given(st.data())
 def test_outer(data: st.DataObject) -> None:
     grid = data.draw(st.lists(axes(), min_size=0, max_size=3))
@@ -57,7 +57,7 @@ def test_outer(data: st.DataObject) -> None:
     np.testing.assert_array_equal(got, want)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(st.data())
 def test_points(data: st.DataObject) -> None:
     grid = data.draw(st.lists(axes(), min_size=1, max_size=3))
@@ -70,7 +70,7 @@ def test_points(data: st.DataObject) -> None:
     np.testing.assert_array_equal(got, array[chosen])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=180, deadline=None)
 @given(st.data())
 def test_chunk_by_chunk(data: st.DataObject) -> None:
     """One by one, with the span of what is wanted: all else of a chunk may be anything."""
@@ -96,7 +96,7 @@ def test_chunk_by_chunk(data: st.DataObject) -> None:
     np.testing.assert_array_equal(out, want.reshape(selection.shape))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=180, deadline=None)
 @given(st.data())
 def test_writes_gather_what_is_placed(data: st.DataObject) -> None:
     """And the last of a repeated element wins, as in NumPy."""
@@ -117,7 +117,7 @@ def test_writes_gather_what_is_placed(data: st.DataObject) -> None:
     np.testing.assert_array_equal(got, want)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=180, deadline=None)
 @given(st.data())
 def test_index_arrays_cover_what_they_always_did(data: st.DataObject) -> None:
     """All of a chunk, that beyond the end of the array, too; whether or not they are slices of it."""

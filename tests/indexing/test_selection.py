@@ -58,7 +58,7 @@ def basic_selections(draw):
     return shape, tuple(members)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=180, deadline=None)
 @given(basic_selections())
 def test_basic_is_numpy(case):
     shape, selection = case
@@ -75,7 +75,7 @@ def outer_selections(draw):
     return shape, tuple(draw(ints(n) | slices() | index_arrays(n) | masks(n)) for n in shape)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=180, deadline=None)
 @given(outer_selections())
 def test_orthogonal_is_numpy_axis_by_axis(case):
     shape, selection = case
@@ -95,7 +95,7 @@ def one_array_selections(draw):
     return shape, tuple(others)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(one_array_selections())
 def test_one_array_beside_slices_is_numpy(case):
     shape, selection = case
@@ -116,7 +116,7 @@ def point_selections(draw):
     return shape, tuple(arrays)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(point_selections(), st.booleans())
 def test_pointwise_is_numpy(case, unsigned):
     shape, selection = case

@@ -123,7 +123,7 @@ def there(part: int) -> np.ndarray:
 
 @pytest.mark.parametrize("on", ["cpu", "emulated", "cuda"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-@settings(max_examples=examples(12), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(
     block=st.tuples(st.integers(1, 20), st.integers(2, 9), st.integers(3, 7)),
     shape=st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 7)),
@@ -164,7 +164,7 @@ def test_rows_of_many_stores_and_kinds(dtype: Any, device: Device) -> None:
 
 
 @pytest.mark.parametrize("on", ["cpu", "emulated", "cuda"])
-@settings(max_examples=examples(25), deadline=None)
+@settings(max_examples=examples(16), deadline=None)
 @given(
     chunks=st.lists(st.sampled_from([(4,), ([3, 9, 1, 7, 10],), ([30],)]), min_size=1, max_size=3),
     window=st.lists(st.integers(-3, 3), min_size=1, max_size=4, unique=True),
@@ -293,7 +293,7 @@ def test_order_and_values_do_not_depend_on_threads(monkeypatch: Any) -> None:
     assert origins(2) == first
 
 
-@settings(max_examples=examples(30), deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     block=st.tuples(st.integers(1, 20), st.integers(1, 9), st.integers(1, 7)),
     shape=st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 7)),
@@ -311,7 +311,7 @@ def test_chunks_of_many_samples_are_found_part_by_part(block: Any, shape: Any, s
     assert [each[0].tolist() for each in exact] == [each[0].tolist() for each in found]
 
 
-@settings(max_examples=examples(25), deadline=None)
+@settings(max_examples=examples(16), deadline=None)
 @given(
     world=st.integers(1, 3),
     blocks=st.sampled_from([1, 4, 6]),

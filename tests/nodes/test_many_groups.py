@@ -99,7 +99,8 @@ def test_the_time_grows_as_the_number(shape, zarr_format):
             gc.enable()
 
     seconds(10)
-    assert min(seconds(4000) for _ in range(2)) < 10 * min(seconds(1000) for _ in range(3))
+    few = min(seconds(1000) for _ in range(3))
+    assert any(seconds(4000) < 10 * few for _ in range(2))  # once more where the first was disturbed
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5])

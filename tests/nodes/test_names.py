@@ -160,7 +160,7 @@ def test_names_that_are_refused(kind: str, zarr_format: int, call: str, tmp_path
             pass
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.text(st.characters(), max_size=8), st.sampled_from((2, 3)))
 def test_any_text_is_a_name_or_refused(name: str, zarr_format: Any) -> None:
     store: dict[str, bytes] = {}

@@ -17,7 +17,7 @@ import zarr
 import gpuzarr
 
 NAMES = ("a", "b", "c")
-STEPS = 40
+STEPS = 25
 STORES = ("folder", "mapping")
 
 

@@ -94,7 +94,7 @@ def test_read_only(tmp_path: Path) -> None:
 
 
 @given(st.integers(1, 9), st.sampled_from(LAYOUTS), st.tuples(*[st.integers(1, 50)] * 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_workers_own_whole_shards_and_windows(world_size: int, layout: Any, shape: Any) -> None:
     made = image({}, shape, HALF, *layout)
     owner = np.full(shape, -1)
@@ -154,7 +154,7 @@ def test_a_shared_block_that_nothing_guards_is_named(tmp_path: Path) -> None:
 def test_resumed_after_kills(layout: Any, tmp_path: Path) -> None:
     made = image(tmp_path, SHAPE, HALF, *layout)
     moments = random.Random(str(layout))
-    for _ in range(12):
+    for _ in range(8):
         child = FORK.Process(target=write_part, args=(tmp_path, 0, 1, layout, True))
         child.start()
         time.sleep(moments.uniform(0.01, 0.15))

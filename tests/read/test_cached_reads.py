@@ -282,7 +282,7 @@ def test_a_file_that_another_changes(layout: str, kind: str, device: Device, tmp
 
 
 @given(st.data())
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_reads_and_writes_by_several_arrays(data: st.DataObject) -> None:
     layout, most = data.draw(st.sampled_from(list(LAYOUTS))), data.draw(st.integers(1, 60_000))
     with tempfile.TemporaryDirectory() as folder:
@@ -393,7 +393,7 @@ def test_interrupted_reads(first: int, kind: str, tmp_path: Path) -> None:
     cache, n, interrupted = a.cache, first, True
     assert cache is not None
     while interrupted:
-        n += 11
+        n += 17
         a[:48, 32:64]
         interrupted = Interrupted(n)(lambda: a[30:80, 20:70])
         blocks = cache._blocks.value

@@ -92,7 +92,7 @@ LIMITS = st.integers(1, 20_000) | st.just("1GiB")
 
 @pytest.mark.parametrize("on", ["cpu", "emulated", "cuda"])
 @pytest.mark.parametrize("name", ["chunks", "shards", "v2", "large chunks"])
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     selections=st.lists(SELECTION, max_size=20), ahead=st.none() | st.integers(0, 9), limit=LIMITS, taken=st.integers(0)
 )
@@ -394,7 +394,7 @@ def test_interrupts_at_any_line(on: str, tmp_path: Path) -> None:
     call()
     counted, held_now = Interrupted(0), Held(a.device)
     assert not counted(call) and len(results) == 12
-    step = max(counted.lines // examples(100), 1)
+    step = max(counted.lines // examples(60), 1)
     for n in range(1, counted.lines, step):
         interrupt = Interrupted(n)
         assert interrupt(call) or interrupt.is_swallowed or interrupt.lines < n

@@ -83,6 +83,6 @@ def run(code: str, *arguments: object) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted by /proc")
-@pytest.mark.parametrize(("device", "taken", "threads"), [("cpu", 0, 8), ("cpu", 10, 2), ("emulated", 0, 8)])
+@pytest.mark.parametrize(("device", "taken", "threads"), [("cpu", 0, 6), ("cpu", 10, 2), ("emulated", 0, 4)])
 def test_all_works(device: str, taken: int, threads: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert run(CODE, tmp_path_factory.mktemp("few"), device, taken, threads).startswith("done")

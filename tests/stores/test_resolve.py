@@ -286,17 +286,21 @@ def test_stores_with_the_names_of_zarr_python() -> None:
                 make(wrong)
 
 
-def test_a_store_that_logs(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    caplog.set_level("DEBUG", "gpuzarr.stores")
+def test_a_store_that_logs(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    logger, text = logging.getLogger("gpuzarr.stores"), io.StringIO()
+    handler: logging.Handler = logging.StreamHandler(text)
+    logger.addHandler(handler)
+    request.addfinalizer(lambda handler=handler: (logger.removeHandler(handler), logger.setLevel(logging.NOTSET)))
+    logger.setLevel(logging.DEBUG)
     for held in ({}, tmp_path / "a", fsspec.get_mapper("memory://logged")):
         logged = gpuzarr.storage.LoggingStore(held)
         gpuzarr.save(logged, VALUES, path="a")
-        caplog.clear()
+        text.truncate(0)
         a = gpuzarr.open(StorePath(logged, "a"))
-        assert f"get('a/zarr.json') of {logged.store!r}: " in caplog.text
+        assert f"get('a/zarr.json') of {logged.store!r}: " in text.getvalue()
         assert repr(pickle.loads(pickle.dumps(logged))).startswith("LoggedStore(")
         assert np.array_equal(a[...], VALUES)
-    assert "open(<1 of " in caplog.text
+    assert "open(<1 of " in text.getvalue()
     records: list[logging.LogRecord] = []
     handler = logging.Handler("WARNING")
     handler.emit = records.append  # type: ignore[method-assign]

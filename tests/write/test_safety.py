@@ -23,7 +23,7 @@ from tests.small_process import FROM_A_SMALL_ONE
 from tests.write.forever import write_forever
 
 FORK = multiprocessing.get_context("fork")
-KILLS = 100  # of each of two layouts
+KILLS = 60  # of each of two layouts
 
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:

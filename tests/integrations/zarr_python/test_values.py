@@ -107,7 +107,7 @@ def indexer(array, name):
 
 
 @pytest.mark.parametrize("store", ["memory", "local", "wrapped", "wrapped memory"])
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_reads_and_writes_are_those_of_zarr_python(store, data, tmp_path_factory):
     made = data.draw(options())
