@@ -24,6 +24,7 @@ from typing import Any
 
 from benchmarks.harness import plot
 from benchmarks.harness.watch import kill
+from benchmarks.sessions import entry_points
 from benchmarks.sessions.session import Session
 from benchmarks.sessions.steps import BENCHMARKS, LEFT, SESSION_SECONDS, Step, chosen_of, measuring, of_session, steps
 from benchmarks.sessions.suite import ROOT
@@ -162,6 +163,9 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"the C library was {'' if build() else 'not '}compiled, after {time.monotonic() - begin:.0f} seconds")
     if options.corpus:
         os.environ["GPUZARR_CORPUS"] = str(unpacked(options.corpus, into.with_name(f"{into.name}-corpus")))
+    if entry_points.missing():
+        there = entry_points.write(into.with_name(f"{into.name}-entry-points"))
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(there), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     every = steps(into, options.device, options.tiny, options.kernels)
     chosen = chosen_of(of_session(options.session, every) if options.session else every, options.steps)
     paths = ("into", "archive", "kernels", "corpus")
