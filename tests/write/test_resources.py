@@ -47,7 +47,8 @@ def test_memory_stays_within_its_limit(name: str, noise: bool, tmp_path: Path, g
         np.testing.assert_array_equal(
             zarr.open_array(tmp_path / str(limit), mode="r")[1:47, :, 3], values[1:47, :, 3] + 1
         )
-    assert counts[0] >= counts[1] >= 3
+    assert counts[0] >= max(counts[1], 3)
+    assert counts[1] >= 3 or gpu.batch_bytes > 12 << 20  # a GPU's batches are large, and this limit may ask for one
 
 
 @pytest.mark.parametrize("limit", [1, 100_000])
