@@ -227,11 +227,8 @@ def _rebuilt(host: np.ndarray) -> ndarray:
 
 
 def as_key(key: Any) -> tuple[Any, ...]:
-    """A key for NumPy that gives views, also of elements. At most one array of bools. Arrays of NumPy are copied."""
+    """A key for NumPy that gives views, also of elements. Arrays of NumPy are copied."""
     parts = tuple(as_index(part) for part in (key if isinstance(key, tuple) else (key,)))
-    masks = [isinstance(part, np.ndarray) and part.dtype == bool for part in parts]
-    if any(masks) and sum(isinstance(part, np.ndarray) for part in parts) > 1:
-        raise ValueError("currently, CuPy only supports slices that consist of one boolean array.")
     return parts if any(part is Ellipsis for part in parts) else (*parts, Ellipsis)
 
 
@@ -289,6 +286,8 @@ def _operator(ufunc: np.ufunc, reflected: bool) -> Any:
         """By the ufunc, unless the other side says that it is for it: _core/core.pyx, _should_use_rop"""
         if getattr(other, "__array_ufunc__", self) is None:
             return NotImplemented
+        if other is None and ufunc in (np.equal, np.not_equal):  # no element is None
+            return made(np.full(self.shape, ufunc is np.not_equal))
         return ufunc(other, self) if reflected else ufunc(self, other)
 
     return operator

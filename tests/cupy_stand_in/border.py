@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gpuzarr.devices import select
 from gpuzarr.nodes import inputs, reading
 from gpuzarr.nodes.array import Array
 from tests import hardware
@@ -54,6 +55,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Border:
     monkeypatch.setattr(Array, "read_elements", _read_elements)
     taken = inputs._array
     monkeypatch.setattr(inputs, "_array", lambda value, dtype, device: taken(inside(value), dtype, device))
+    monkeypatch.setattr(select, "why_not_cuda", lambda ordinal: "the stand-in of CuPy finds no GPU")
     monkeypatch.setitem(sys.modules, "cupy", MODULE)
     _make_known(monkeypatch)
     return Border()

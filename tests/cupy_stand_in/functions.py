@@ -48,7 +48,7 @@ UNTAKEN = {
     **dict.fromkeys(("all", "any", "mean", "nanmean"), ("where",)),
     **dict.fromkeys(("std", "var", "nanstd", "nanvar"), _SPREAD),
     **dict.fromkeys(("full", "zeros", "ones", "arange", "empty", "eye", "asarray", "asanyarray"), ("device", "like")),
-    **dict.fromkeys(("full_like", "zeros_like", "ones_like", "empty_like", "linspace", "astype"), ("device",)),
+    **dict.fromkeys(("full_like", "zeros_like", "ones_like", "empty_like", "linspace"), ("device",)),
     "argsort": ("order", "stable"),
     "broadcast_arrays": ("subok",),
     "broadcast_to": ("subok",),
@@ -97,6 +97,13 @@ def asnumpy(a: Any, stream: Any = None, order: str = "C", out: Any = None, *, bl
     return a.get(stream, order, out) if isinstance(a, ndarray) else np.asarray(a)
 
 
+def astype(x: Any, dtype: Any, copy: bool = True) -> ndarray:
+    """Of arrays of CuPy only: not even of numbers of NumPy. _creation/basic.py"""
+    if not isinstance(x, ndarray):
+        raise TypeError(f"Input should be a CuPy array. It is a {type(x)} instead.")
+    return x.astype(dtype, copy=copy)
+
+
 def take(a: ndarray, indices: Any, axis: Any = None, out: Any = None) -> ndarray:
     return a.take(indices, axis, out)
 
@@ -117,7 +124,7 @@ def full_like(
     return made(made_of)
 
 
-OWN = {each.__name__: each for each in (asarray, array, asnumpy, take, concatenate, full_like)}
+OWN = {each.__name__: each for each in (asarray, array, asnumpy, astype, take, concatenate, full_like)}
 OWN |= {"asanyarray": asarray, "ascontiguousarray": asarray, "concat": concatenate}
 
 

@@ -72,11 +72,16 @@ def test_arrays_of_two_kinds_are_not_joined(a, join):
 
 @pytest.mark.parametrize(
     "use",
-    [lambda a: a + None, lambda a: operator.add(a, [1, 2, 3, 4]), lambda a: a + "x", lambda a: operator.eq(a, None)],
+    [lambda a: a + None, lambda a: operator.add(a, [1, 2, 3, 4]), lambda a: a + "x", lambda a: operator.lt(a, None)],
 )
 def test_other_things_than_numbers_do_not_meet_them_either(a, use):
     with pytest.raises(TypeError):
         use(a)
+
+
+def test_no_element_equals_none(a):
+    assert (a == None).shape == (a != None).shape == a.shape  # noqa: E711
+    assert (a != None).all() and not (a == None).any()  # noqa: E711
 
 
 @pytest.mark.parametrize("number", [True, 2, 2.5, np.float32(2), np.int64(2), np.bool_(True)])
@@ -149,11 +154,12 @@ def test_arrays_of_numpy_select(cp, a, key):
     np.testing.assert_array_equal(a[key].get(), np.arange(12, dtype="float32").reshape(3, 4)[key])
 
 
-def test_arrays_select_if_they_are_of_integers_or_one_is_of_bools(cp, a):
+def test_arrays_select_if_they_are_of_integers_or_bools(cp, a):
     assert a[cp.asarray([0, 2])].shape == (2, 4) and a[a > 5].shape == (6,)
     assert a.take(np.array([0, 1]), axis=1).shape == cp.take(a, [0, 1], axis=1).shape == (3, 2)
-    with pytest.raises(ValueError, match="one boolean array"):
-        a[np.array([True, False, True]), np.array([True, False, True, False])]
+    mask = np.array([True, False, True])
+    np.testing.assert_array_equal(a[mask, np.array([True, False, True, False])].get(), [0, 10])
+    np.testing.assert_array_equal(a[cp.asarray(mask), [0, 1]].get(), [0, 9])
     with pytest.raises(IndexError):
         a[np.array([0.0])]
 
@@ -168,6 +174,13 @@ def test_values_of_numpy_are_set_only_through_arrays_that_select(a):
     for key in (0, slice(None), slice(0, 2), Ellipsis):
         with pytest.raises(ValueError, match="cannot be used for fill"):
             a[key] = HOST[0]
+
+
+def test_only_arrays_are_cast(cp, a):
+    assert cp.astype(a, "i2").dtype == "i2"
+    for number in (1, np.int16(1), np.ones(2)):
+        with pytest.raises(TypeError, match="should be a CuPy array"):
+            cp.astype(number, "f4")
 
 
 def test_parts_are_views(a):

@@ -21,6 +21,7 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.integrations.xarray.codecs import codecs_as_encoding
+from gpuzarr.integrations.xarray.filling import filled
 from gpuzarr.integrations.xarray.lazy import StoredValues, on
 from gpuzarr.metadata.files import plain
 from gpuzarr.nodes.array import Array
@@ -153,6 +154,11 @@ class GpuZarrStore(ZarrStore):
             encoding["fill_value"] = array.fill_value
         if "_FillValue" in attributes:
             attributes["_FillValue"] = FillValueCoder.decode(attributes["_FillValue"], array.dtype)
+
+    def encode_variable(self, variable: Variable, name: Any = None) -> Variable:
+        """A variable as it is stored, as `ZarrStore.encode_variable` has it, with its values where they are."""
+        encoded: Variable = super().encode_variable(filled(variable, name), name=name)
+        return encoded
 
     def store(self, variables: Any, attributes: Any, *others: Any, **options: Any) -> None:
         """Write variables and attributes, as `ZarrStore.store` does, and consolidate metadata if that was asked for."""
