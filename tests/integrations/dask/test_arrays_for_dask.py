@@ -58,7 +58,7 @@ def test_graphs_hold_no_data_and_tell_arrays_apart() -> None:
 
 
 def test_folders_are_given_to_dask(tmp_path: Path) -> None:
-    group = gpuzarr.open_group(tmp_path / "store", mode="w")
+    group = gpuzarr.open_group(tmp_path / "store", mode="w", device="cpu")
     group["a"] = WANT
     for place in (group.store, group.store.root):
         np.testing.assert_array_equal(da.from_zarr(place, component="a").compute(), WANT)

@@ -61,7 +61,7 @@ def test_another_process_says_what_it_cannot_write(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_pickled_dict_is_read_and_not_written() -> None:
-    a = gpuzarr.array(np.arange(4.0), chunks=2)
+    a = gpuzarr.array(np.arange(4.0), chunks=2, device="cpu")
     copy = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(a))))
     np.testing.assert_array_equal(copy[...], np.arange(4))
     for write in (lambda: copy.set(0, 7), lambda: copy.resize(2), lambda: copy.attrs.update(x=1)):

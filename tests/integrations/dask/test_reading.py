@@ -142,8 +142,10 @@ def test_names_tell_arrays_apart(tmp_path: Path) -> None:
     a = gpuzarr.create_array(tmp_path, name="a", data=np.arange(9), chunks=3, device="cpu")
     b = gpuzarr.create_array(tmp_path, name="b", data=np.arange(9), chunks=3, device="cpu")
     (tmp_path / "link").symlink_to(tmp_path / "a")
-    names = [gpuzarr.to_dask(each).name for each in (a, b, gpuzarr.open(tmp_path / "a"), gpuzarr.open(tmp_path, "a"))]
-    names += [gpuzarr.to_dask(gpuzarr.open(tmp_path / "link")).name, gpuzarr.to_dask(a, 9).name]
+    places = (tmp_path / "a", ""), (tmp_path, "a"), (tmp_path / "link", "")
+    again = [gpuzarr.open(store, path, device="cpu") for store, path in places]
+    names = [gpuzarr.to_dask(each).name for each in (a, b, *again)]
+    names += [gpuzarr.to_dask(a, 9).name]
     assert names[0] == names[2] == names[3] == names[4] and len(set(names)) == 3
     overwritten = gpuzarr.create_array(tmp_path, name="a", data=np.arange(8), overwrite=True, device="cpu")
     assert gpuzarr.to_dask(overwritten).name not in names

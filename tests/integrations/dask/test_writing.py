@@ -228,7 +228,7 @@ def test_a_graph_has_the_target_once() -> None:
 def test_what_exists_is_not_written_unless_that_is_said(tmp_path: Path) -> None:
     """Not even an array that means the same."""
     first, other = da.zeros(3, chunks=3), da.ones(3, chunks=3)
-    a = gpuzarr.from_dask(first, tmp_path, "a")
+    a = gpuzarr.from_dask(first, tmp_path, "a", device="cpu")
     with pytest.raises(gpuzarr.ExistsError, match="overwrite=True"):
         gpuzarr.from_dask(other, tmp_path, "a")
     np.testing.assert_array_equal(a[...], 0)
