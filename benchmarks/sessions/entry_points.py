@@ -9,7 +9,7 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from benchmarks.sessions.suite import ROOT
 
 
 def missing() -> bool:

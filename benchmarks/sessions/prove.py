@@ -165,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["GPUZARR_CORPUS"] = str(unpacked(options.corpus, into.with_name(f"{into.name}-corpus")))
     if entry_points.missing():
         there = entry_points.write(into.with_name(f"{into.name}-entry-points"))
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(there), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(there), os.environ.get("PYTHONPATH")]))
     every = steps(into, options.device, options.tiny, options.kernels)
     chosen = chosen_of(of_session(options.session, every) if options.session else every, options.steps)
     paths = ("into", "archive", "kernels", "corpus")

@@ -2,7 +2,7 @@
 
 `wheels.txt` names them, `machine.txt` what is there already. Checked are what each wheel and gpuzarr itself require,
 that there is one version of each package, and the size of all that travels: the wheels' folder, the working tree, and
-gpuzarr's C library, which is compiled anew where it is older than its sources. The folder also gets a file COMMIT, as a
+gpuzarr's C library, which is compiled anew. The folder also gets a file COMMIT, as a
 copy of the sources cannot tell it, and the corpus of real stores, packed. At last the line is printed that installs the
 wheels there.
 """
@@ -110,13 +110,8 @@ def folder_bytes(folder: Path) -> int:
 
 
 def compiled() -> int:
-    """Size (bytes) of the C library of these very sources; 0 without a C compiler."""
-    sources = [file for kind in ("*.c", "*.h") for file in native.LIBRARY.parent.glob(kind)]
-    newest = max(file.stat().st_mtime for file in sources)
-    if not native.LIBRARY.exists() or native.LIBRARY.stat().st_mtime < newest:
-        native.LIBRARY.unlink(missing_ok=True)
-        native.build()
-    return native.LIBRARY.stat().st_size if native.LIBRARY.exists() else 0
+    """Size (bytes) of the C library, compiled from these very sources; 0 without a C compiler."""
+    return native.LIBRARY.stat().st_size if native.build() else 0
 
 
 def pack(folder: Path, archive: Path) -> None:

@@ -38,16 +38,20 @@ def flat_mesh(members: tuple[Member | EllipsisType, ...]) -> tuple[Member | Elli
     return tuple(found) or None
 
 
+def on_host(member: slice) -> slice:
+    """A slice with copies of those bounds that lie on a GPU: arrays of CuPy have no `__index__`."""
+    bounds = member.start, member.stop, member.step
+    return slice(*(_index(bound) if _is_on_gpu(bound) else bound for bound in bounds))
+
+
 def brief(value: Any) -> str:
     """A value for messages: its type, and a short text."""
     return f"{type(value).__name__} {shown(value)}"
 
 
 def _member(item: Any) -> Member | EllipsisType:
-    if type(item) is int or isinstance(item, EllipsisType):
+    if type(item) is int or isinstance(item, (slice, EllipsisType)):  # `slice | EllipsisType` would take longer
         return item
-    if isinstance(item, slice):
-        return _slice(item)
     if isinstance(item, Integral) and not isinstance(item, (bool, np.timedelta64)):
         return int(item)
     if isinstance(item, range):
@@ -58,14 +62,6 @@ def _member(item: Any) -> Member | EllipsisType:
     if array.dtype.kind == "b":
         raise SelectionError(f"cannot select by {brief(item)}: {_TAKEN}")
     return int(array)
-
-
-def _slice(item: slice) -> slice:
-    """A slice whose bounds may lie on a GPU: arrays of CuPy have no `__index__`."""
-    bounds = item.start, item.stop, item.step
-    if not any(map(_is_on_gpu, bounds)):
-        return item
-    return slice(*(_index(bound) if _is_on_gpu(bound) else bound for bound in bounds))
 
 
 def _array(item: Any) -> np.ndarray:

@@ -23,7 +23,7 @@ import numpy as np
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import NoMemoryError, SelectionError
-from gpuzarr.indexing.members import Member, brief, flat_mesh, members_of
+from gpuzarr.indexing.members import Member, brief, flat_mesh, members_of, on_host
 from gpuzarr.metadata import Axis, RegularAxis
 
 _WITHOUT_LISTS = frozenset((int, slice, EllipsisType))  # the most frequent members
@@ -213,7 +213,10 @@ def _indices(member: Member, axis: int, length: int) -> range | np.ndarray:
 
 def _bounds(member: slice, axis: int, length: int) -> tuple[int, int, int]:
     try:
-        return member.indices(length)
+        try:
+            return member.indices(length)
+        except TypeError:
+            return on_host(member).indices(length)
     except (TypeError, ValueError) as error:
         raise SelectionError(f"{shown(member)} for axis {axis}: {error}") from error
 

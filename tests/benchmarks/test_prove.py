@@ -180,6 +180,19 @@ def test_a_session_that_is_stopped_keeps_what_it_has(tmp_path: Path) -> None:
     assert {place.name, "works.log", "sleeps.log"} <= names(tmp_path / "session.tar.gz")
 
 
+def test_steps_know_the_entry_points_where_nothing_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = python("import os; print(os.environ['PYTHONPATH'])")
+    monkeypatch.setattr(prove.entry_points, "missing", lambda: True)
+    monkeypatch.setattr(prove, "steps", lambda *arguments: [Step("told", told, 30)])
+    monkeypatch.setattr(prove.signal, "signal", lambda *handler: None)
+    monkeypatch.setenv("PYTHONPATH", "before")
+    prove.main(["--into", str(tmp_path / "s")])
+    first, *others = (tmp_path / "s/told.log").read_text().strip().split(os.pathsep)
+    assert others == ["before"] and [each.suffix for each in Path(first).iterdir()] == [".dist-info"]
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the emulated GPU needs g++")
 def test_a_session(tmp_path: Path) -> None:
     into, archive = tmp_path / "session", tmp_path / "session.tar.gz"

@@ -151,6 +151,9 @@ def test_no_pinned_memory_is_no_memory(cuda, path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(cuda.xp.cuda, "PinnedMemory", refused)
+        patch.setattr(cuda.xp.cuda, "alloc_pinned_memory", refused)
+        with pytest.raises(MemoryError, match=r"no 4 bytes of pinned memory"):
+            cuda.download(cuda.upload(np.arange(4, dtype="u1")))
         with pytest.raises(MemoryError, match=r"no .* bytes of pinned memory") as caught:
             gpuzarr.open_array(path, device="cuda")[...]
     assert isinstance(caught.value, gpuzarr.GpuZarrError) and str(path) in str(caught.value)

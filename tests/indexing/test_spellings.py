@@ -227,6 +227,7 @@ def test_arrays_read_and_write_by_every_spelling(device: Device) -> None:
             ((some, some), np.s_[[3, 0], [3, 0]], a),
             ((some, one), np.s_[[3, 0], 2], a.vindex),
             ((some, slice(1, one)), np.s_[[3, 0], 1:2], a.oindex),
+            ((slice(1, None, one), slice(one, one)), np.s_[1::2, 2:2], a),
             ((some, some), np.ix_([3, 0], [3, 0]), a.oindex),
             ((one, 1), np.s_[4:, 4:], a.blocks),
         ]

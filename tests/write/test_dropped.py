@@ -37,6 +37,7 @@ def until(done: Any) -> None:
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_a_dropped_writer_leaves_nothing(tmp_path: Path, device: Device) -> None:
     """However much it has been given, and whatever its thread does just then."""
+    gc.collect()
     gc.freeze()  # what other tests have imported is not to be looked at each time
     files = len(open_files())
     for i in range(20 * FACTOR):

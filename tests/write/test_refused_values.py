@@ -278,6 +278,7 @@ def test_what_numpy_casts_is_cast(device: Device) -> None:
             ("i2", np.array([1, 2, 3 + 0j]), [1, 2, 3]),
             ("f4", [None, 1, "2"], [np.nan, 1, 2]),
             ("c8", [None, 1, 2j], [np.nan, 1, 2j]),
+            ("f4", np.full(3, np.nan), [np.nan, np.nan, np.nan]),
         ),
         *((str, [1.5, True, 2], ["1.5", "True", "2"]), ("U5", np.array([1.5, 2, 3]), ["1.5", "2.0", "3.0"])),
         *(

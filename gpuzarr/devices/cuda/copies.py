@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.devices.cuda.pinned import rounded
+from gpuzarr.devices.cuda.pinned import no_memory_is_told, rounded
 from gpuzarr.devices.cuda.streams import Streams
 from gpuzarr.devices.trace import BatchMemory, CurrentBatch, backing_bytes
 
@@ -112,7 +112,8 @@ class Copies:
 
     def _pooled(self, nbytes: int) -> Any:
         """Pinned memory of CuPy's pool, which frees none and reuses it only for the same size."""
-        return self.xp.cuda.alloc_pinned_memory(rounded(nbytes))
+        with no_memory_is_told(self.xp.cuda, nbytes):
+            return self.xp.cuda.alloc_pinned_memory(rounded(nbytes))
 
     def copy_back(self, data: Any) -> Callable[..., np.ndarray]:
         """See `Device.copy_back`. The copy is made on the leaving stream.

@@ -23,7 +23,7 @@ from gpuzarr.devices.cuda.available import why_not_cuda
 from gpuzarr.devices.cuda.copies import Copies
 from gpuzarr.devices.cuda.memory import GpuMemory
 from gpuzarr.devices.cuda.pending import Pending
-from gpuzarr.devices.cuda.pinned import Pinned, rounded
+from gpuzarr.devices.cuda.pinned import Pinned, no_memory_is_told, rounded
 from gpuzarr.devices.cuda.probe import holds
 from gpuzarr.devices.cuda.streams import Lanes, LaunchLock, Streams
 from gpuzarr.devices.kernels import cubin
@@ -37,7 +37,6 @@ from gpuzarr.line import Line
 DEFAULT_MEMORY_LIMIT_BYTES = 16 << 30  # that a read may hold beyond its result,
 DEFAULT_PINNED_LIMIT_BYTES = 2 << 30  # and of them in pinned memory, of which a host has less to spare
 DEFAULT_WRITE_LIMIT_BYTES = 4 << 30  # beyond the value; nvCOMP compresses with up to 34 times the bytes as scratch
-OUT_OF_MEMORY_STATUS = 2  # cudaErrorMemoryAllocation
 CAPTURE_STATUSES = range(900, 909)  # cudaErrorStreamCaptureUnsupported to cudaErrorStreamCaptureWrongThread
 MAX_LOADING_THREADS = 4 * PREFETCH_DEPTH  # of all reads together
 
@@ -143,13 +142,8 @@ class Cuda:
     def _lock_pages(self, nbytes: int) -> np.ndarray:
         """A new pinned buffer of the host. MemoryError where there is no space for it."""
         cuda = self.xp.cuda
-        try:
-            allocation = cuda.PinnedMemory(nbytes)
-        except cuda.runtime.CUDARuntimeError as error:
-            if getattr(error, "status", None) != OUT_OF_MEMORY_STATUS:
-                raise
-            raise MemoryError(f"no {nbytes:,} bytes of pinned memory are free") from error
-        return np.frombuffer(cuda.PinnedMemoryPointer(allocation, 0), np.uint8, nbytes)
+        with no_memory_is_told(cuda, nbytes):
+            return np.frombuffer(cuda.PinnedMemoryPointer(cuda.PinnedMemory(nbytes), 0), np.uint8, nbytes)
 
     def run(self, load: Load, launch: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
         """See `Device.run`. DeviceError where CUDA fails, by whichever call it is noticed."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 MIN_BUFFER_BYTES = 4 << 10
+OUT_OF_MEMORY_STATUS = 2  # cudaErrorMemoryAllocation
 
 
 def rounded(nbytes: int) -> int:
@@ -17,6 +20,17 @@ def rounded(nbytes: int) -> int:
         return MIN_BUFFER_BYTES
     step = 1 << max((nbytes - 1).bit_length() - 4, 0)
     return -(-nbytes // step) * step
+
+
+@contextmanager
+def no_memory_is_told(cuda: Any, nbytes: int) -> Iterator[None]:
+    """MemoryError where CUDA refuses to lock so many bytes, an error like any other of CuPy's. `cuda`: `cupy.cuda`."""
+    try:
+        yield
+    except cuda.runtime.CUDARuntimeError as error:
+        if getattr(error, "status", None) != OUT_OF_MEMORY_STATUS:
+            raise
+        raise MemoryError(f"no {nbytes:,} bytes of pinned memory are free") from error
 
 
 class Pinned:

@@ -106,7 +106,7 @@ def test_pickles(stored, device, dumps):
     data = dumps(ours)
     assert len(data) < 40_000
     found = pickle.loads(data)
-    assert not found.v.variable._in_memory
+    assert isinstance(found.v.variable._data, ExplicitlyIndexed)
     xr.testing.assert_identical(found.load(), ours.load())
 
 
